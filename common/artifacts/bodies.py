@@ -1,0 +1,231 @@
+"""body_data/: one ``person_<id>.npz`` per person of a video and a summary, as the original ghost wrote them.
+
+Keypoints are the 70 of common/skeletons.py (MHR70), in metres along OpenCV camera axes (x right, y down, z
+forward) and relative to the person: camera coordinates are ``pred_keypoints_3d + pred_cam_t[:, None]``.
+`times`, `confidence` and `principal_point` are ghost's own; the parametric arrays are there only when the
+backend estimates them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from dataclasses import fields as fields_of
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from common.artifacts.contract import (
+    FREE,
+    Field,
+    check_fields,
+    check_increasing,
+    check_person,
+    check_unit_interval,
+    place,
+    read_fields,
+)
+from common.artifacts.json_files import read_json, write_json
+from common.artifacts.npy import STORED_LEVEL
+from common.artifacts.npz import MAX_ARRAY_BYTES, NpzReader, NpzWriter
+from common.errors import BadInput
+from common.skeletons import MHR70_COUNT
+
+SUMMARY_NAME = "body_params_summary.json"
+
+_FIELDS = {
+    "frame_indices": Field((FREE,), np.int32),
+    "pred_keypoints_3d": Field((FREE, MHR70_COUNT, 3), np.float32),
+    "pred_keypoints_2d": Field((FREE, MHR70_COUNT, 2), np.float32),
+    "pred_cam_t": Field((FREE, 3), np.float32),
+    "focal_length": Field((FREE,), np.float32),
+    "bbox": Field((FREE, 4), np.float32),
+    "times": Field((FREE,), np.float64),
+    "confidence": Field((FREE, MHR70_COUNT), np.float32),
+    "principal_point": Field((FREE, 2), np.float32),
+}
+# Of SAM 3D Body: the mesh in metres like the keypoints, and the parameters of the MHR body model.
+_PARAMETRIC = {
+    "pred_vertices": Field((FREE, 18439, 3), np.float32),
+    "body_pose_params": Field((FREE, 133), np.float32),
+    "hand_pose_params": Field((FREE, 108), np.float32),
+    "shape_params": Field((FREE, 45), np.float32),
+    "global_rot": Field((FREE, 3), np.float32),
+    "scale_params": Field((FREE, 28), np.float32),
+}
+PARAMETRIC_NAMES: tuple[str, ...] = tuple(_PARAMETRIC)
+
+_MAX_MESH_BYTES = 1 << 34  # chosen by hand: 40 minutes of one person's mesh at 30 fps
+_FILE = re.compile(r"person_([1-9]\d*)\.npz")
+
+
+@dataclass(frozen=True)
+class PersonBody:
+    """The body of one person in the N frames of a video in which it was estimated.
+
+    Attributes:
+        person: local id.
+        frame_indices: (N,) int32, increasing.
+        pred_keypoints_3d: (N, 70, 3) float32, metres, camera axes, relative to `pred_cam_t`; NaN where not
+            observed.
+        pred_keypoints_2d: (N, 70, 2) float32, pixels of the upright frame; NaN where not observed.
+        pred_cam_t: (N, 3) float32, metres, camera axes.
+        focal_length: (N,) float32, pixels.
+        bbox: (N, 4) float32, pixels (x1, y1, x2, y2).
+        times: (N,) float64, presentation times in seconds, increasing.
+        confidence: (N, 70) float32 in [0, 1]; 0 where `pred_keypoints_3d` is NaN.
+        principal_point: (N, 2) float32, pixels.
+        parametric: those of PARAMETRIC_NAMES that the backend estimates, (N, ...) float32.
+    """
+
+    person: int
+    frame_indices: npt.NDArray[np.int32]
+    pred_keypoints_3d: npt.NDArray[np.float32]
+    pred_keypoints_2d: npt.NDArray[np.float32]
+    pred_cam_t: npt.NDArray[np.float32]
+    focal_length: npt.NDArray[np.float32]
+    bbox: npt.NDArray[np.float32]
+    times: npt.NDArray[np.float64]
+    confidence: npt.NDArray[np.float32]
+    principal_point: npt.NDArray[np.float32]
+    parametric: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.frame_indices)
+
+    @property
+    def keypoints_camera(self) -> npt.NDArray[np.float32]:
+        """(N, 70, 3) float32, metres, camera coordinates; NaN where not observed."""
+        return self.pred_keypoints_3d + self.pred_cam_t[:, None]
+
+    @property
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """All arrays by their names in the file, in the order of the file."""
+        own = {f.name: getattr(self, f.name) for f in fields_of(self) if f.name in _FIELDS}
+        return own | {name: self.parametric[name] for name in PARAMETRIC_NAMES if name in self.parametric}
+
+
+def person_file(person: int) -> str:
+    """Name of a person's file in the folder."""
+    return f"person_{person}.npz"
+
+
+def save_person(folder: Path, body: PersonBody) -> Path:
+    """Writes one person's file, uncompressed as the original, into an existing folder, and returns its path.
+
+    Raises:
+        BadInput: the body breaks the contract.
+        OSError: the disk refuses.
+    """
+    path = folder / person_file(check_person("bodies", body.person))
+    _check(body, place("bodies", path))
+    with NpzWriter(path, level=STORED_LEVEL) as writer:
+        for name, values in body.arrays.items():
+            writer.write(name, values)
+    return path
+
+
+def load_person(path: Path, *, parametric: bool = True) -> PersonBody:
+    """Reads and checks one person's file.
+
+    Args:
+        path: ``person_<id>.npz``.
+        parametric: whether to read the mesh and the body model's parameters too, if there are any; the mesh
+            alone is 200 times the size of the keypoints.
+
+    Raises:
+        BadInput: the field that breaks the contract, expected and actual.
+        OSError: the file cannot be read.
+    """
+    where = place("bodies", path)
+    match = _FILE.fullmatch(path.name)
+    if match is None:
+        raise BadInput(f"{where}: expected a name like person_1.npz")
+    person = check_person(where, int(match[1]))
+    wanted = _FIELDS | (_PARAMETRIC if parametric else {})
+    with NpzReader(path, max_bytes=_MAX_MESH_BYTES if parametric else MAX_ARRAY_BYTES) as reader:
+        arrays = read_fields(reader, where, wanted, optional=PARAMETRIC_NAMES)
+    extras = {name: arrays.pop(name) for name in PARAMETRIC_NAMES if name in arrays}
+    body = PersonBody(person, **arrays, parametric=extras)
+    _check(body, where)
+    return body
+
+
+def load(folder: Path, *, parametric: bool = False) -> dict[int, PersonBody]:
+    """All persons of a video by local id, ascending; nobody is an empty dict.
+
+    Args:
+        folder: body_data.
+        parametric: as in `load_person`.
+
+    Raises:
+        BadInput: as in `load_person`.
+        OSError: the folder cannot be read.
+    """
+    found = {int(match[1]): path for path in folder.iterdir() if (match := _FILE.fullmatch(path.name))}
+    return {person: load_person(found[person], parametric=parametric) for person in sorted(found)}
+
+
+def save_summary(folder: Path, video_id: str, bodies: Mapping[int, PersonBody]) -> None:
+    """Writes body_params_summary.json: each person's number of frames, the first and last, and all shapes."""
+    persons = {
+        str(person): {
+            "num_frames": len(body),
+            "frame_range": body.frame_indices[[0, -1]].tolist(),
+            "param_shapes": {name: list(values.shape) for name, values in body.arrays.items()},
+        }
+        for person, body in sorted(bodies.items())
+    }
+    write_json(folder / SUMMARY_NAME, {"video_id": video_id, "persons": persons})
+
+
+def validate(folder: Path) -> None:
+    """Checks every person's file, and that the summary speaks of exactly these persons and frames.
+
+    Raises:
+        BadInput: the field that breaks the contract, expected and actual.
+        OSError: a file cannot be read.
+    """
+    summary = read_json(folder / SUMMARY_NAME)
+    where = place("bodies", folder / SUMMARY_NAME)
+    persons = summary.get("persons") if isinstance(summary, dict) else None
+    if not isinstance(persons, dict) or not isinstance(summary.get("video_id"), str):
+        raise BadInput(f"{where}: expected {{video_id: text, persons: object}}, got {summary!r:.80}")
+    bodies = load(folder)
+    if sorted(persons) != sorted(map(str, bodies)):
+        raise BadInput(f"{where}: persons: expected {sorted(map(str, bodies))}, got {sorted(persons)}")
+    for person, body in bodies.items():
+        entry = persons[str(person)]
+        expected = (len(body), body.frame_indices[[0, -1]].tolist())
+        got = (entry.get("num_frames"), entry.get("frame_range")) if isinstance(entry, dict) else entry
+        if got != expected:
+            raise BadInput(
+                f"{where}: persons[{str(person)!r}]: num_frames, frame_range: expected {expected}, got {got}"
+            )
+
+
+def _check(body: PersonBody, where: str) -> None:
+    unknown = set(body.parametric) - set(PARAMETRIC_NAMES)
+    if unknown:
+        raise BadInput(f"{where}: parametric: expected some of {PARAMETRIC_NAMES}, got {sorted(unknown)}")
+    arrays = body.arrays
+    rows = check_fields(
+        where, arrays, {name: f for name, f in (_FIELDS | _PARAMETRIC).items() if name in arrays}
+    )
+    if rows == 0:
+        raise BadInput(f"{where}: expected at least one frame, got none; a person without frames has no file")
+    if body.frame_indices[0] < 0:
+        raise BadInput(f"{where}: frame_indices: expected >= 0, got {body.frame_indices[0]}")
+    check_increasing(f"{where}: frame_indices", body.frame_indices)
+    check_increasing(f"{where}: times", body.times)
+    check_unit_interval(f"{where}: confidence", body.confidence)
+    trusted = np.isnan(body.pred_keypoints_3d).any(axis=-1) & (body.confidence > 0)
+    if trusted.any():
+        frame, keypoint = np.argwhere(trusted)[0]
+        raise BadInput(
+            f"{where}: confidence: expected 0 where pred_keypoints_3d is NaN, "
+            f"got {body.confidence[frame, keypoint]} at [{frame}, {keypoint}]"
+        )

@@ -1,0 +1,36 @@
+"""Makes the virtual environment that everything else runs in: python3 tools/setup_environment.py .venv requirements/run.txt
+
+Runs on the system's Python, so it uses the standard library alone. Packages come from a lock with hashes.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+OLDEST = (3, 11)
+
+
+def main(folder: str, requirements: str) -> None:
+    """Creates the environment if need be, installs the lock, puts `ghost` and the checkout on its path."""
+    if sys.version_info < OLDEST:
+        sys.exit(f"ghost needs Python {OLDEST[0]}.{OLDEST[1]} or later; this is {sys.version.split()[0]}. Name another: make PYTHON=python3.12 …")
+    environment, root = Path(folder), Path(__file__).resolve().parent.parent
+    python = environment / "bin" / "python"
+    if not python.exists():
+        venv.create(environment, with_pip=True, symlinks=True)
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", requirements]
+    if subprocess.run(pip, check=False).returncode:  # noqa: S603 - our own interpreter, an argument list
+        sys.exit("The packages could not be installed; see above. If the network failed, run the same command again.")
+    # The checkout itself is not built: one line in a .pth file puts it on the path, one script starts it.
+    purelib = next((environment / "lib").glob("python3.*")) / "site-packages"
+    (purelib / "ghost.pth").write_text(f"{root}\n", encoding="utf-8")
+    script = environment / "bin" / "ghost"
+    script.write_text(f"#!{python.absolute()}\nimport sys\n\nsys.path.insert(0, {str(root)!r})\n\nfrom workflows.cli import main\n\nmain()\n", encoding="utf-8")
+    script.chmod(0o755)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

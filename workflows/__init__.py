@@ -1,0 +1,1 @@
+"""The DAG, written once, and the ways to run it."""

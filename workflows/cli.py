@@ -1,0 +1,227 @@
+"""The `ghost` command: run the pipeline on this machine, look after the weights."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from common.artifacts import PREVIEW
+from common.command import CONTEXT, click_option, run_command
+from common.errors import DiskError, ExitCode, GhostError, UsageError, from_os_error
+from common.names import check_distinct, check_name
+from common.recordings import find_scenes
+from common.storage.interface import Storage
+from common.storage.open import open_storage
+from workflows import pipeline
+
+_LOG = logging.getLogger("ghost")
+_ORIGINAL_ONLY = {  # options of the original ghost that name models which the chosen backends do not use
+    "sam2-checkpoint": "SAM 2 checkpoint",
+    "model-cfg": "SAM 2 model configuration",
+    "gdino-model-id": "Grounding DINO model",
+    "box-threshold": "Grounding DINO box threshold",
+    "sam3d-hf-repo": "SAM 3D Body repository",
+}
+_OWN = ("backend",)  # spelled by hand below because it can name a stage
+
+
+@click.group(context_settings=dict(CONTEXT))
+def ghost() -> None:
+    """Who is where, in 3D, and when each camera started: for scenes recorded with several cameras."""
+
+
+@ghost.command(context_settings=dict(CONTEXT))
+@click.argument("data_root", required=False, metavar="DATA_ROOT")
+@click.argument("output_dir", required=False, metavar="OUTPUT_DIR")
+@click.option("--data-root", "data_option", metavar="DIR", help="The same as DATA_ROOT: DIR/<scene>/<camera>.mp4.")
+@click.option(
+    "--output-dir", "output_option", metavar="DIR", help="The same as OUTPUT_DIR: results go to DIR/<scene>/."
+)
+@click.option("--scene", "scenes", multiple=True, metavar="ID", help="Only this scene; can be given several times.")
+@click.option("--slice", "first", type=click.IntRange(1), metavar="N", help="Only the first N scenes.")
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    metavar="[STAGE=]NAME",
+    help="Models to use: embedded (CPU), fake (tests). For one stage: segment=fake.",
+)
+@click.option("--vis", is_flag=True, help="Also write <video>/segmentation.mp4 with masks, ids and skeletons.")
+@click.option(
+    "--jobs", type=click.IntRange(1), default=None, metavar="N", help="Processes at once. [default: one per core]"
+)
+@click.option("--force", is_flag=True, help="Run everything again, even what is up to date.")
+@click.pass_context
+def run(
+    context: click.Context,
+    /,
+    data_root: str | None,
+    output_dir: str | None,
+    data_option: str | None,
+    output_option: str | None,
+    scenes: tuple[str, ...],
+    first: int | None,
+    backends: tuple[str, ...],
+    vis: bool,
+    jobs: int | None,
+    force: bool,
+    **values: Any,  # noqa: ANN401 - options of the stages, and the original's
+) -> int:
+    r"""Run every stage on the scenes in DATA_ROOT; results go to OUTPUT_DIR/<scene>/.
+
+    DATA_ROOT holds one folder per scene, with one video per camera: DATA_ROOT/<scene>/<camera>.mp4.
+    What is up to date is not run again, so the same command continues an interrupted run. One failed video
+    or scene does not stop the others; the exit code is 1 if anything failed.
+
+    \b
+    ghost run recordings results
+    ghost run recordings results --scene kitchen_03 --smooth --vis
+    """
+    from workflows.display import Display, summary
+    from workflows.local import LocalRun, Request, State
+
+    data = open_storage(_one_of(data_root, data_option, "DATA_ROOT"))
+    output = open_storage(_one_of(output_dir, output_option, "OUTPUT_DIR"))
+    options = _stage_options(context, values, backends)
+    stages = tuple(stage for stage in pipeline.STAGES if vis or PREVIEW not in stage.writes)
+    for stage in stages:
+        stage.make_options(_for_stage(stage.name, options))
+    names = choose_scenes(data, wanted=scenes, first=first)
+    check_writable(output)
+    request = Request(data, output, names, options, stages, jobs or os.cpu_count() or 1, gpu_count(), force)
+    local = LocalRun(request)
+    try:
+        with Display(local.units) as display:
+            local.listener = display
+            local.run()
+    finally:
+        sys.stdout.write(summary(local.units, output=output.uri) + "\n")
+    return (
+        ExitCode.DONE
+        if all(unit.state.good for unit in local.units)
+        else _exit_code([u.exit_code for u in local.units if u.state is State.FAILED])
+    )
+
+
+def _exit_code(codes: list[int]) -> int:
+    return ExitCode.SOME_FAILED if codes else ExitCode.DONE
+
+
+def _one_of(argument: str | None, option: str | None, name: str) -> str:
+    if (argument is None) == (option is None):
+        spelled = name.lower().replace("_", "-")
+        raise click.UsageError(f"Give {name} once: as an argument or as --{spelled}. See 'ghost run --help'.")
+    return argument or option or ""
+
+
+def _for_stage(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    from workflows.local import stage_options
+
+    return stage_options(next(stage for stage in pipeline.STAGES if stage.name == name), options)
+
+
+def _stage_options(context: click.Context, values: Mapping[str, Any], backends: tuple[str, ...]) -> dict[str, Any]:
+    """The values for options of stages that were given; says so where one has no effect."""
+    options: dict[str, Any] = {}
+    for name, value in values.items():
+        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        spelled = name.replace("_", "-")
+        if spelled in _ORIGINAL_ONLY:
+            if given:
+                _LOG.warning(
+                    "--%s (%s) is accepted and has no effect: no chosen backend uses it.",
+                    spelled,
+                    _ORIGINAL_ONLY[spelled],
+                )
+        elif given:
+            options[name] = value
+    stages = pipeline.all_options()["backend"][1]
+    for backend in backends:
+        stage, mark, name = backend.rpartition("=")
+        if mark and stage not in stages:
+            raise UsageError(f"--backend {backend}: expected one of {', '.join(stages)} before '=', got {stage!r}.")
+        options[f"{stage}.backend" if mark else "backend"] = name
+    return options
+
+
+def choose_scenes(data: Storage, *, wanted: tuple[str, ...], first: int | None) -> tuple[str, ...]:
+    """Names of the scenes to run, checked: those asked for, or all of the data root, in order.
+
+    Raises:
+        UsageError: a name cannot be accepted.
+        InputMissing: there is no data root or no scene in it.
+    """
+    names = list(dict.fromkeys(wanted)) or find_scenes(data)
+    for name in names:
+        check_name(name, kind="scene")
+    check_distinct(names, kind="scene")
+    return tuple(names[:first])
+
+
+def check_writable(output: Storage) -> None:
+    """Raises DiskError now rather than after an hour of work if nothing can be written to the output root."""
+    probe = ".ghost-write-test"
+    try:
+        output.write(probe, b"")
+        output.remove(probe)
+    except OSError as error:
+        raise DiskError(f"{output.uri}: {from_os_error(error)}") from error
+
+
+def gpu_count() -> int:
+    """GPUs that the driver shows, without importing a framework."""
+    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+
+
+def _add_stage_options() -> None:
+    """Every option of every stage is an option of `ghost run`; the original's others are accepted."""
+    for name, (spec, stages) in pipeline.all_options().items():
+        if name not in _OWN:
+            option = click_option(spec)
+            option.help = f"{option.help} ({', '.join(stages)})"
+            run.params.append(option)
+    for name in _ORIGINAL_ONLY:
+        run.params.append(click.Option([f"--{name}"], hidden=True))
+
+
+@ghost.group(context_settings=dict(CONTEXT))
+def weights() -> None:
+    """Model files: fetched once, verified, then used offline."""
+
+
+@weights.command("fetch")
+@click.option("--backend", metavar="NAME", help="Only the models of this backend. [default: all]")
+def weights_fetch(backend: str | None) -> None:
+    """Download, verify and store the model files that the lock file names."""
+    from common.weights.commands import fetch
+
+    for path in fetch(backend):
+        _LOG.info("%s", path)
+
+
+@weights.command("list")
+def weights_list() -> None:
+    """Show every model file: whether it is here, where it comes from, its licence."""
+    from common.weights.commands import listing
+
+    for row in listing():
+        size = f"{row.size / 1e6:.1f} MB"
+        sys.stdout.write(f"{row.name:<20} {row.state:<9} {size:>8}  {', '.join(row.backends):<10} {row.licence}\n")
+        sys.stdout.write(f"{'':<20} {row.source}; {row.notice}\n{'':<20} {row.file}\n")
+
+
+_add_stage_options()
+
+
+def main() -> NoReturn:
+    """The `ghost` command."""
+    run_command(ghost)
+
+
+__all__ = ["GhostError", "check_writable", "choose_scenes", "ghost", "main"]

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import enum
 import errno
+import shutil
+from pathlib import Path
 
 
 class ExitCode(enum.IntEnum):
@@ -115,18 +117,38 @@ class Terminated(GhostError):
 
 
 # EFBIG is what a limit on the file size gives, and ENOSPC's cousin on some network file systems.
-_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM}
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_PASSING = (errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN)  # of network file systems
 
 
-def from_os_error(error: OSError) -> GhostError:
-    """The ghost error that an operating-system error amounts to, naming the path and the way out."""
-    where = error.filename or "a file"
-    if error.errno == errno.ESTALE:
-        return TemporaryFailure(f"{where}: stale network file handle. Try again.")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return DiskError(f"{where}: {error.strerror}. Choose a folder that this user can write to.")
-    if error.errno in _DISK_ERRORS:
-        return DiskError(f"{where}: {error.strerror}. Free some space or choose another output folder, then run again.")
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return InputMissing(f"{where}: {error.strerror}.")
-    return DiskError(f"{where}: {error.strerror or error}.")
+def from_os_error(error: OSError, *, place: str = "a file", writing: bool = False) -> GhostError:
+    """The ghost error that an operating-system error amounts to, naming the path and the way out.
+
+    Args:
+        error: what Python raised.
+        place: what was worked on, for errors that name no file (a full disk is noticed by a handle, not by a path).
+        writing: whether a place to write to was refused: then a missing folder is no missing input.
+    """
+    where = error.filename if isinstance(error.filename, str) else str(error.filename or place)
+    reason = error.strerror or str(error) or type(error).__name__
+    if error.errno in _PASSING:
+        return TemporaryFailure(f"{where}: {reason}. The network file system did not answer; try again.")
+    if error.errno in _FORBIDDEN:
+        return DiskError(f"{where}: {reason}. Change its permissions, or choose another folder.")
+    if error.errno in _NO_ROOM:
+        return DiskError(
+            f"{where}: {reason}{_free_space(where, place)}. Free some space or choose another output folder, then run again."
+        )
+    if error.errno in (errno.ENOENT, errno.ENOTDIR) and not writing:
+        return InputMissing(f"{where}: {reason}.")
+    return DiskError(f"{where}: {reason}. Choose another output folder." if writing else f"{where}: {reason}.")
+
+
+def _free_space(*places: str) -> str:
+    """ " (1.2 GB free)" for the first place that exists, or whose folder does; "" if none does."""
+    for place in places:
+        for folder in (Path(place), *Path(place).parents):
+            if folder.is_absolute() and folder.exists():
+                return f" ({shutil.disk_usage(folder).free / 1e9:.1f} GB free)"
+    return ""

@@ -32,6 +32,8 @@ def check_distinct(names: Iterable[str], *, kind: str) -> None:
     """Raises BadInput if two names are equal when the case of letters is ignored (they share a file on some disks)."""
     seen: dict[str, str] = {}
     for name in names:
-        first = seen.setdefault(name.lower(), name)
-        if first is not name:
-            raise BadInput(f"two {kind}s are both called {name!r} (the other is {first!r}). Rename one of them.")
+        first = seen.get(name.lower())
+        if first is not None:
+            how = "the same name" if first == name else "names that differ only in the case of letters"
+            raise BadInput(f"two {kind}s have {how}: {first!r} and {name!r}. Rename one of them.")
+        seen[name.lower()] = name

@@ -73,7 +73,7 @@ def run(
     force: bool,
     **values: Any,  # noqa: ANN401 - options of the stages, and the original's
 ) -> int:
-    r"""Run every stage on the scenes in DATA_ROOT; results go to OUTPUT_DIR/<scene>/.
+    """Run every stage on the scenes in DATA_ROOT; results go to OUTPUT_DIR/<scene>/.
 
     DATA_ROOT holds one folder per scene, with one video per camera: DATA_ROOT/<scene>/<camera>.mp4.
     What is up to date is not run again, so the same command continues an interrupted run. One failed video
@@ -82,7 +82,7 @@ def run(
     \b
     ghost run recordings results
     ghost run recordings results --scene kitchen_03 --smooth --vis
-    """
+    """  # noqa: D301 - click reads the \b that Python makes of it
     from workflows.display import Display, summary
     from workflows.local import LocalRun, Request, State
 

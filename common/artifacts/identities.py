@@ -16,7 +16,9 @@ Identities = Mapping[str, Mapping[int, int]]
 
 def save(path: Path, identities: Identities) -> None:
     """Writes the mapping: video id -> local person id -> id in the scene."""
-    write_json(path, {video: {str(local): person for local, person in people.items()} for video, people in identities.items()})
+    write_json(
+        path, {video: {str(local): person for local, person in people.items()} for video, people in identities.items()}
+    )
 
 
 def load(path: Path) -> dict[str, dict[int, int]]:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from common.artifacts.json_files import write_json
 from common.errors import BadInput
+from common.names import is_valid
 
 SCHEMA = 1
 ROLES = ("ego", "exo", "unknown")
+
+Row = tuple[float, float, float]
+Intrinsics = tuple[Row, Row, Row]
+"""A 3x3 camera matrix: [[fx, s, cx], [0, fy, cy], [0, 0, 1]], pixels of the upright frame."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class SceneVideo:
     duration: float | None = None
     codec: str | None = None
     role: str = "unknown"
-    intrinsics: tuple[tuple[float, float, float], ...] | None = None
+    intrinsics: Intrinsics | None = None
     problem: str | None = None
 
 
@@ -55,12 +62,8 @@ class Scene:
 
 def save(path: Path, scene: Scene) -> None:
     """Writes scene.json."""
-    document = {
-        "schema": SCHEMA,
-        "scene": scene.name,
-        "videos": {video: asdict(entry) for video, entry in sorted(scene.videos.items())},
-    }
-    path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    videos = {video: asdict(entry) for video, entry in sorted(scene.videos.items())}
+    write_json(path, {"schema": SCHEMA, "scene": scene.name, "videos": videos})
 
 
 def load(path: Path) -> Scene:
@@ -72,7 +75,7 @@ def parse(content: bytes) -> Scene:
     """The scene in the bytes of a scene.json. Raises BadInput that names the offending field."""
     try:
         document = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"scene.json: not JSON ({error}). Run the ingest stage again.") from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise BadInput(f"scene.json: schema: expected {SCHEMA}, got {_field(document, 'schema')!r}.")
@@ -92,23 +95,37 @@ def _field(document: object, name: str) -> object:
 
 
 def _video(name: str, entry: Any) -> SceneVideo:  # noqa: ANN401 - whatever JSON holds
+    where = f"scene.json: videos.{name}"
+    if not is_valid(name):
+        raise BadInput(f"scene.json: videos: expected ids that can be file names, got {name!r}.")
     if not isinstance(entry, dict):
-        raise BadInput(f"scene.json: videos.{name}: expected an object, got {type(entry).__name__}.")
+        raise BadInput(f"{where}: expected an object, got {type(entry).__name__}.")
     try:
         video = SceneVideo(**entry)
     except TypeError as error:
-        raise BadInput(f"scene.json: videos.{name}: {error}.") from error
+        raise BadInput(f"{where}: {error}.") from error
+    for field, kind in (("source", str), ("bytes", int), ("fingerprint", str)):
+        if not isinstance(getattr(video, field), kind):
+            raise BadInput(f"{where}.{field}: expected {kind.__name__}, got {getattr(video, field)!r}.")
+    if PurePosixPath(video.source).is_absolute() or ".." in PurePosixPath(video.source).parts:
+        raise BadInput(f"{where}.source: expected a path below the scene's folder, got {video.source!r}.")
     if video.role not in ROLES:
-        raise BadInput(f"scene.json: videos.{name}.role: expected one of {ROLES}, got {video.role!r}.")
+        raise BadInput(f"{where}.role: expected one of {ROLES}, got {video.role!r}.")
     if video.problem is None:
         for field in ("width", "height", "rate"):
             value = getattr(video, field)
-            if not isinstance(value, int | float) or value <= 0:
-                raise BadInput(f"scene.json: videos.{name}.{field}: expected a positive number, got {value!r}.")
-    if video.intrinsics is not None:
-        rows = video.intrinsics
-        if len(rows) != 3 or any(len(row) != 3 for row in rows):
-            raise BadInput(f"scene.json: videos.{name}.intrinsics: expected 3x3 numbers, got {rows!r}.")
-        first, second, third = (tuple(float(value) for value in row) for row in rows)
-        video = replace(video, intrinsics=(first, second, third))  # type: ignore[arg-type]
-    return video
+            if not _is_number(value) or value <= 0:
+                raise BadInput(f"{where}.{field}: expected a positive number, got {value!r}.")
+    return video if video.intrinsics is None else replace(video, intrinsics=_matrix(where, video.intrinsics))
+
+
+def _matrix(where: str, rows: object) -> Intrinsics:
+    shaped = isinstance(rows, list) and len(rows) == 3 and all(isinstance(row, list) and len(row) == 3 for row in rows)
+    if not shaped or not isinstance(rows, list) or not all(_is_number(value) for row in rows for value in row):
+        raise BadInput(f"{where}.intrinsics: expected 3x3 numbers, got {rows!r}.")
+    first, second, third = ((float(a), float(b), float(c)) for a, b, c in rows)
+    return first, second, third
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

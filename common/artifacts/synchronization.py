@@ -97,7 +97,9 @@ def load(path: Path) -> Synchronization:
     """Reads and validates synchronization.json. Raises BadInput that names the offending field."""
     document = read_json(path)
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise BadInput(f"{path.name}: schema: expected {SCHEMA}, got {document.get('schema') if isinstance(document, dict) else document!r}.")
+        raise BadInput(
+            f"{path.name}: schema: expected {SCHEMA}, got {document.get('schema') if isinstance(document, dict) else document!r}."
+        )
     try:
         cameras = {video: _camera(path.name, video, entry) for video, entry in document["cameras"].items()}
         pairs = tuple(_pair(path.name, entry) for entry in document["pairs"])

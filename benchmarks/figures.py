@@ -1,0 +1,33 @@
+"""What a benchmark prints: one row per figure, what was asked beside what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One promise and what became of it.
+
+    Attributes:
+        name: what is measured, and on what.
+        asked: the promise with its unit, such as "<= 1.30 x".
+        measured: the value in the same unit.
+        ok: whether the promise is kept.
+    """
+
+    name: str
+    asked: str
+    measured: str
+    ok: bool
+
+
+def report(figures: Sequence[Figure]) -> int:
+    """Prints `name | asked | measured | ok/SHORT`, aligned; returns 1 if any figure falls short, else 0."""
+    cells = [(*astuple(figure)[:3], "ok" if figure.ok else "SHORT") for figure in figures]
+    rows = [("figure", "asked", "measured", ""), *cells]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        print(" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(" |"))
+    return 0 if all(figure.ok for figure in figures) else 1

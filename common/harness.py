@@ -1,0 +1,381 @@
+"""Runs one unit of a stage: decides whether it is up to date, lets it write privately, publishes the result as a whole."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import enum
+import hashlib
+import logging
+import os
+import resource
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common import fingerprint, recordings
+from common.artifacts import SCENE, Unit
+from common.errors import (
+    BadInput,
+    DiskError,
+    GhostError,
+    InputMissing,
+    TemporaryFailure,
+    Terminated,
+    UsageError,
+    from_os_error,
+)
+from common.manifest import (
+    FOLDER,
+    Failure,
+    Manifest,
+    RunRecord,
+    encode,
+    failure_key,
+    lock_key,
+    manifest_key,
+    unit_name,
+)
+from common.published import Published
+from common.stage import Stage
+from common.storage.interface import Storage, StoredFile
+from common.workspace import Workspace, missing
+
+_LOG = logging.getLogger("ghost")
+
+
+class Status(enum.Enum):
+    """How an attempt at a unit ended well."""
+
+    DONE = "done"
+    UP_TO_DATE = "up to date"
+    OTHER_WAS_FIRST = "another attempt was first"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished unit and how it came to be."""
+
+    status: Status
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
+class Task:
+    """One unit of a stage, with its options and the places it reads from and writes to."""
+
+    stage: Stage
+    output: Storage
+    scene: str
+    video: str | None
+    options: Any
+    data: Storage | None = None
+
+    def __post_init__(self) -> None:
+        """Checks that a video is named exactly where the stage covers one."""
+        if (self.video is None) is (self.stage.unit is Unit.VIDEO):
+            raise UsageError(
+                f"{self.stage.name} covers a {self.stage.unit.value}: "
+                + ("name one with --video." if self.video is None else "leave out --video.")
+            )
+
+    @property
+    def title(self) -> str:
+        """How messages call it."""
+        return f"{self.stage.name} {self.scene}" + (f"/{self.video}" if self.video else "")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that determines the result of a task, and the key made of it."""
+
+    key: str
+    inputs: Mapping[str, Mapping[str, str]]
+    options: Mapping[str, Any]
+    weights: Mapping[str, str]
+    code: str
+    packages: Mapping[str, str]
+    published: Published
+
+
+def plan(task: Task, published: Published | None = None) -> Plan:
+    """What the task would read, and its content key.
+
+    Args:
+        task: what would be done.
+        published: a view of the scene's results to plan with, for callers who plan many tasks at one moment.
+
+    Raises:
+        InputMissing: something that it needs is not there.
+    """
+    stage, published = task.stage, published or Published(task.output, task.scene)
+    determines: dict[str, Any] = {
+        "inputs": _inputs(task, published),
+        "options": dataclasses.asdict(task.options),
+        "weights": _weight_digests(stage.weights(task.options)),
+        "code": fingerprint.of_code(stage.name),
+        "packages": {name: fingerprint.version(name) for name in stage.packages},
+    }
+    unit = {"stage": stage.name, "scene": task.scene, "video": task.video}
+    return Plan(key=fingerprint.of_value({**determines, **unit}), published=published, **determines)
+
+
+def finished(task: Task, planned: Plan, published: Published | None = None) -> Manifest | None:
+    """The manifest of the task's result if it is up to date, else None.
+
+    Args:
+        task: what would be done.
+        planned: its plan.
+        published: where to look; the view that the plan was made with if none is given.
+    """
+    manifest = (published or planned.published).intact(task.stage.name, task.video)
+    return manifest if manifest is not None and manifest.key == planned.key else None
+
+
+def execute(task: Task, *, force: bool = False) -> Outcome:
+    """Brings a unit up to date.
+
+    On failure the reason is recorded in the workspace, earlier results stay, and the error is raised.
+
+    Args:
+        task: what to do.
+        force: run even if the result is up to date.
+
+    Raises:
+        GhostError: whatever the stage could not do; operating-system errors are converted.
+    """
+    _check_video(task)
+    try:
+        planned = plan(task)
+        manifest = None if force else finished(task, planned)
+        outcome = Outcome(Status.UP_TO_DATE, manifest) if manifest else _attempt(task, planned, force=force)
+    except Terminated:
+        raise  # asked to stop: nothing is wrong with the unit
+    except GhostError as error:
+        record_failure(task, error)
+        raise
+    except OSError as error:
+        known = from_os_error(error, place=f"{task.output.uri}/{task.scene}")
+        record_failure(task, known)
+        raise known from error
+    except Exception as error:
+        record_failure(task, error)
+        raise
+    task.output.remove(failure_key(task.scene, task.stage.name, task.video))
+    return outcome
+
+
+def record_failure(task: Task, error: BaseException) -> None:
+    """Leaves a note of a failed unit, so that nobody takes an older result for this run's and the report can say why."""
+    failure = Failure(
+        stage=task.stage.name,
+        scene=task.scene,
+        video=task.video,
+        exit_code=int(getattr(error, "exit_code", GhostError.exit_code)),
+        message=str(error) or type(error).__name__,
+        when=_now(),
+    )
+    try:
+        task.output.write(failure_key(task.scene, task.stage.name, task.video), encode(failure))
+    except GhostError as second:
+        # A disk that refuses the result refuses its obituary too: one line about it is enough.
+        level = logging.DEBUG if isinstance(error, DiskError) else logging.WARNING
+        _LOG.log(level, "the failure could not be recorded: %s", second)
+
+
+def _check_video(task: Task) -> None:
+    """Raises InputMissing for a video that the scene does not have: a mistyped name must leave no trace."""
+    if task.video is None:
+        return
+    try:
+        videos = Published(task.output, task.scene).load_scene().videos
+    except (InputMissing, BadInput):
+        return  # something is wrong with the scene itself; the plan will say what
+    if task.video not in videos:
+        raise InputMissing(f"{task.scene}: no video {task.video!r}; there are {', '.join(sorted(videos)) or 'none'}.")
+
+
+def _attempt(task: Task, planned: Plan, *, force: bool) -> Outcome:
+    stage, output = task.stage, task.output
+    unit = (task.scene, stage.name, task.video)
+    started, wall, cpu = _now(), time.monotonic(), _cpu_seconds()
+    with output.attempt(task.scene, f"{stage.name}.{unit_name(task.video)}") as folder:
+        workspace = Workspace(planned.published, folder, stage=stage.name, video=task.video, data=task.data)
+        stage.run(workspace, task.options)
+        files = _collect(task, folder)
+        if plan(task).key != planned.key:
+            raise TemporaryFailure(f"{task.title}: its inputs changed while it ran. Run it again.")
+        record = RunRecord(
+            started=started,
+            wall_s=round(time.monotonic() - wall, 3),
+            cpu_s=round(_cpu_seconds() - cpu, 3),
+            peak_rss=_peak_rss(),
+            bytes_read=_bytes_read(task, planned),
+            bytes_written=sum(file.bytes for file in files),
+        )
+        manifest = Manifest(
+            stage=stage.name,
+            scene=task.scene,
+            video=task.video,
+            key=planned.key,
+            files=files,
+            inputs=planned.inputs,
+            options=planned.options,
+            weights=planned.weights,
+            code=planned.code,
+            packages=planned.packages,
+            found=workspace.found,
+            warnings=tuple(workspace.warnings),
+            record=record,
+        )
+        content = encode(manifest)
+        with output.lock(lock_key(*unit)):
+            other = None if force else finished(task, planned, Published(output, task.scene))
+            if other is not None:
+                return Outcome(Status.OTHER_WAS_FIRST, other)
+            obsolete = _present(task) - {file.key for file in files}
+            output.commit(
+                folder, task.scene, files, obsolete=sorted(obsolete), manifest=manifest_key(*unit), content=content
+            )
+    return Outcome(Status.DONE, manifest)
+
+
+def _inputs(task: Task, published: Published) -> dict[str, dict[str, str]]:
+    """{producer: {key: digest}} of everything that the task reads."""
+    stage = task.stage
+    inputs: dict[str, dict[str, str]] = {}
+    if stage.source and SCENE in stage.writes:
+        inputs["recordings"] = _recordings(task)
+    videos: tuple[str | None, ...] = (task.video,)
+    if stage.unit is Unit.SCENE and any(a.unit is Unit.VIDEO for a in (*stage.reads, *stage.may_read)):
+        videos = _videos(task, published)
+    for artifact in (*stage.reads, *stage.may_read):
+        owners = (None,) if artifact.unit is Unit.SCENE else videos
+        parts = [published.inputs(artifact, owner, reader=task.video) for owner in owners]
+        # A scene stage works with the videos that there are; a video stage cannot do without its own.
+        if artifact in stage.reads and not any(parts) and not (artifact.unit is Unit.VIDEO and task.video is None):
+            raise InputMissing(missing(task.scene, artifact, owners[0]))
+        for part in parts:
+            for producer, digests in (part or {}).items():
+                inputs.setdefault(producer, {}).update(digests)
+    if stage.history:
+        inputs["history"] = _history(task, published)
+    return inputs
+
+
+def _videos(task: Task, published: Published) -> tuple[str, ...]:
+    try:
+        return tuple(sorted(published.load_scene().videos))
+    except (InputMissing, BadInput):
+        if task.stage.history:
+            return ()  # the report is written also when nothing else was
+        raise
+
+
+def _recordings(task: Task) -> dict[str, str]:
+    if task.data is None:
+        raise InputMissing(f"{task.stage.name} opens the recordings: name their folder with --data-root.")
+    names = list(recordings.list_recordings(task.data, task.scene).values())
+    if task.data.size(f"{task.scene}/{recordings.CALIBRATION}") is not None:
+        names.append(recordings.CALIBRATION)
+    return {name: _recording(task.data.localize(f"{task.scene}/{name}")) for name in names}
+
+
+def _recording(path: Path) -> str:
+    """Identity of a recording; that of its trouble if it cannot be read, which concerns the one video alone."""
+    try:
+        return fingerprint.of_recording(path)
+    except (OSError, BadInput) as error:
+        return f"unreadable: {error.strerror if isinstance(error, OSError) else error}"
+
+
+def _history(task: Task, published: Published) -> dict[str, str]:
+    """Digests of all records of the scene but the stage's own."""
+    base = f"{task.scene}/{FOLDER}/"
+    digests = {}
+    for stage in published.stages():
+        if stage == task.stage.name:
+            continue
+        folder = f"{base}{stage}/"
+        for key in (*task.output.list(folder), *task.output.list(f"{folder}failed/")):
+            content = task.output.read(key) if key.endswith(".json") else None
+            if content is not None:
+                digests[key[len(base) :]] = hashlib.sha256(content).hexdigest()
+    return digests
+
+
+def _weight_digests(names: tuple[str, ...]) -> dict[str, str]:
+    if not names:
+        return {}
+    from common.weights.store import digest
+
+    return {name: digest(name) for name in names}
+
+
+def _collect(task: Task, folder: Path) -> tuple[StoredFile, ...]:
+    """The files that the stage wrote, sorted. Raises GhostError for one that it does not declare: a bug."""
+    places = _places(task)
+    files = []
+    for path in sorted(path for path in folder.rglob("[!.]*") if not path.is_dir()):
+        key = path.relative_to(folder).as_posix()
+        if not any(key.startswith(place) if place.endswith("/") else key == place for place in places):
+            raise GhostError(f"{task.stage.name} wrote {key}, which it does not declare.")
+        if path.is_symlink() or not path.is_file():
+            raise GhostError(f"{task.stage.name} wrote {key}, which is no regular file.")
+        files.append(StoredFile(key, path.stat().st_size, fingerprint.of_file(path)))
+    return tuple(files)
+
+
+def _places(task: Task) -> tuple[str, ...]:
+    """Where the results of the unit lie: keys of files, and of folders, which end in "/"."""
+    return tuple(artifact.key(task.video) for artifact in task.stage.writes)
+
+
+def _present(task: Task) -> set[str]:
+    """Keys of all files that lie where the unit's results belong, whoever put them there.
+
+    The old manifest would not do: an attempt killed while publishing has removed it, and left some of its files.
+    """
+    found = set()
+    for place in _places(task):
+        if place.endswith("/"):
+            found |= _files_below(task.output, f"{task.scene}/{place}")
+        elif task.output.size(f"{task.scene}/{place}") is not None:
+            found.add(f"{task.scene}/{place}")
+    return {key.removeprefix(f"{task.scene}/") for key in found}
+
+
+def _files_below(storage: Storage, folder: str) -> set[str]:
+    keys = storage.list(folder)
+    below = (_files_below(storage, key) for key in keys if key.endswith("/"))
+    return {key for key in keys if not key.endswith("/")}.union(*below)
+
+
+def _bytes_read(task: Task, planned: Plan) -> int:
+    total = 0
+    for producer, digests in planned.inputs.items():
+        manifest = planned.published.producer(producer)
+        if manifest is not None:
+            total += sum(file.bytes for key in digests for file in manifest.files_of(key.partition("#")[0]))
+    if task.stage.source and task.data is not None:
+        names = recordings.list_recordings(task.data, task.scene)
+        wanted = names.values() if task.video is None else [names[task.video]] if task.video in names else []
+        total += sum(task.data.size(f"{task.scene}/{name}") or 0 for name in wanted)
+    return total
+
+
+def _peak_rss() -> int:
+    """Bytes; the larger one of this process and of its largest child. The kernel counts in KiB."""
+    own, children = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return 1024 * max(own, children)
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

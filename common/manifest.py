@@ -1,0 +1,146 @@
+"""The record that makes a result a result: one JSON file per stage and unit, written last.
+
+A result counts as done if its manifest has the key that the stage would compute now and its files are intact;
+nothing else counts, above all not the mere existence of a file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from common.storage.interface import Storage, StoredFile
+
+SCHEMA = 1
+FOLDER = "_manifests"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What one attempt cost. Times in seconds, memory and traffic in bytes."""
+
+    started: str
+    wall_s: float
+    cpu_s: float
+    peak_rss: int
+    bytes_read: int
+    bytes_written: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A finished unit.
+
+    Attributes:
+        key: digest of all that determines the result.
+        files: what was published, keys relative to the scene.
+        inputs: the digest of every input file, by the unit that made it ("segment/cam01") and its key.
+        options: the effective options.
+        weights: digest of every model file used.
+        code: digest of the code that ran.
+        packages: versions of the installed distributions that can change the result.
+        found: what the run found, for tables ("people": 2).
+        warnings: what the user should know about this result.
+        record: what it cost.
+    """
+
+    stage: str
+    scene: str
+    video: str | None
+    key: str
+    files: tuple[StoredFile, ...]
+    inputs: Mapping[str, Mapping[str, str]]
+    options: Mapping[str, Any]
+    weights: Mapping[str, str]
+    code: str
+    packages: Mapping[str, str]
+    record: RunRecord
+    found: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    schema: int = SCHEMA
+
+    def files_of(self, key: str) -> tuple[StoredFile, ...]:
+        """The file that `key` names or, if it ends in "/", the files below that folder."""
+        match = str.startswith if key.endswith("/") else str.__eq__
+        return tuple(file for file in self.files if match(file.key, key))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A unit that could not be finished: what a report says instead of a result."""
+
+    stage: str
+    scene: str
+    video: str | None
+    exit_code: int
+    message: str
+    when: str
+
+
+def unit_name(video: str | None) -> str:
+    """How manifests, logs and tables call the unit; a stage has units of one kind, so "scene" cannot be mistaken."""
+    return video if video is not None else "scene"
+
+
+def manifest_key(scene: str, stage: str, video: str | None) -> str:
+    """Where the manifest of a unit lies."""
+    return f"{scene}/{FOLDER}/{stage}/{unit_name(video)}.json"
+
+
+def failure_key(scene: str, stage: str, video: str | None) -> str:
+    """Where the failure of a unit is recorded."""
+    return f"{scene}/{FOLDER}/{stage}/failed/{unit_name(video)}.json"
+
+
+def lock_key(scene: str, stage: str, video: str | None) -> str:
+    """The lock file of a unit."""
+    return f"{scene}/{FOLDER}/{stage}/{unit_name(video)}.lock"
+
+
+def encode(record: Manifest | Failure) -> bytes:
+    """The bytes of a manifest or of a failure."""
+    return (json.dumps(asdict(record), indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def read_manifest(storage: Storage, scene: str, stage: str, video: str | None) -> Manifest | None:
+    """The manifest of a unit; None if there is none, or a torn or foreign one, which is the same: not done."""
+    content = storage.read(manifest_key(scene, stage, video))
+    if content is None:
+        return None
+    try:
+        fields = json.loads(content)
+        # The names are part of what it says: in a scene's folder that was copied or renamed nothing is done yet.
+        if [fields[name] for name in ("schema", "stage", "scene", "video")] != [SCHEMA, stage, scene, video]:
+            return None
+        fields["files"] = tuple(StoredFile(**file) for file in fields["files"])
+        fields["record"] = RunRecord(**fields["record"])
+        fields["warnings"] = tuple(fields["warnings"])
+        return Manifest(**fields)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def read_failure(storage: Storage, scene: str, stage: str, video: str | None) -> Failure | None:
+    """The recorded failure of a unit, or None."""
+    content = storage.read(failure_key(scene, stage, video))
+    if content is None:
+        return None
+    try:
+        return Failure(**json.loads(content))
+    except (ValueError, TypeError, RecursionError):
+        return None
+
+
+def is_intact(storage: Storage, manifest: Manifest) -> bool:
+    """Whether all files of a manifest are there with the size they should have.
+
+    Sizes only: full digests are for downloads, where a wrong body is likelier than on a disk, and cost a read of everything.
+    """
+    base = f"{manifest.scene}/"
+    folders = {file.key.rpartition("/")[0] for file in manifest.files}
+    sizes: dict[str, int] = {}
+    for folder in folders:
+        sizes.update(storage.sizes(base + folder))
+    return all(sizes.get(base + file.key) == file.bytes for file in manifest.files)

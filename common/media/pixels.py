@@ -1,0 +1,79 @@
+"""Upright pixel arrays of decoded frames, converted and scaled by swscale in one pass."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from common.media.container import clockwise_rotation
+
+PixelFormat = Literal["rgb24", "bgr24", "gray"]
+
+
+class Converter:
+    """Turns frames of one video into upright arrays of one size, that of the first frame unless scaled."""
+
+    def __init__(
+        self,
+        *,
+        pixel_format: PixelFormat = "rgb24",
+        size: tuple[int, int] | None = None,
+        max_side: int | None = None,
+    ) -> None:
+        """What to make of each frame.
+
+        Args:
+            pixel_format: "rgb24", "bgr24" or "gray" (luma of full range, 0 to 255).
+            size: width and height of the upright image, whatever the shape of the frame.
+            max_side: longest side; smaller frames are not enlarged, the shape is kept.
+
+        Raises:
+            ValueError: both size and max_side, or none positive.
+        """
+        if size is not None and max_side is not None:
+            raise ValueError("give size or max_side, not both")
+        if min((*(size or ()), max_side or 1)) < 1:
+            raise ValueError(f"expected positive pixels, got size={size}, max_side={max_side}")
+        self._format, self._size, self._max_side = pixel_format, size, max_side
+        self._reformatter = VideoReformatter()  # keeps its tables from frame to frame
+
+    def __call__(self, frame: VideoFrame) -> npt.NDArray[np.uint8]:
+        """(height, width, 3) or, gray, (height, width) uint8, C-contiguous and the caller's own."""
+        rotation = clockwise_rotation(frame)
+        if self._size is None:
+            self._size = self._fitting(frame, rotation)
+        width, height = self._size if rotation % 180 == 0 else self._size[::-1]
+        scaled = (width, height) != (frame.width, frame.height)
+        converted = self._reformatter.reformat(
+            frame,
+            width=width,
+            height=height,
+            format=self._format,
+            # Bicubic is what ffmpeg makes chroma with at odd sizes; for shrinking, bilinear (its kernel
+            # widens) costs less and does not ring.
+            interpolation=Interpolation.BILINEAR if scaled else Interpolation.BICUBIC,
+            dst_color_range="JPEG",
+            threads=1,
+        )
+        image: npt.NDArray[np.uint8] = converted.to_ndarray()  # type: ignore[assignment]  # 8 bits in all formats
+        return upright(image, rotation)
+
+    def _fitting(self, frame: VideoFrame, rotation: int) -> tuple[int, int]:
+        width, height = (frame.height, frame.width) if rotation % 180 else (frame.width, frame.height)
+        shrink = min(1.0, (self._max_side or max(width, height)) / max(width, height))
+        return max(1, round(width * shrink)), max(1, round(height * shrink))
+
+
+def upright(image: npt.NDArray[np.uint8], rotation: int) -> npt.NDArray[np.uint8]:
+    """The image turned clockwise by 0, 90, 180 or 270 degrees, C-contiguous."""
+    if rotation == 0:
+        return image
+    import cv2  # np.rot90 and a copy take four times as long (1080p: 15 ms against 4)
+
+    turn = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}[rotation]
+    turned: npt.NDArray[np.uint8] = cv2.rotate(image, turn)  # type: ignore[assignment]
+    return turned

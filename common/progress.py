@@ -1,0 +1,77 @@
+"""How far long work has come: a live bar on a terminal, plain lines in a log, JSON lines for the program above.
+
+Which of the three is decided by the environment (GHOST_PROGRESS=json, set by `ghost run`) and by where stderr goes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from common.errors import Terminated
+
+Item = TypeVar("Item")
+_LOG = logging.getLogger("ghost")
+_EVERY_S = 10.0  # a log line at most so often
+_EVENT_S = 0.2  # an event for the live table at most so often
+VARIABLE = "GHOST_PROGRESS"
+
+
+def track(items: Iterable[Item], *, total: int, label: str, title: str) -> Iterator[Item]:
+    """Passes items on, reporting how many of `total` have passed.
+
+    Args:
+        items: the work.
+        total: how many there will be; an estimate is fine.
+        label: what is counted, plural.
+        title: whose work it is.
+    """
+    if os.environ.get(VARIABLE) == "json":
+        yield from _events(items, total=total, label=label)
+    elif sys.stderr.isatty():
+        yield from _bar(items, total=total, title=title)
+    else:
+        yield from _lines(items, total=total, label=label, title=title)
+
+
+def _events(items: Iterable[Item], *, total: int, label: str) -> Iterator[Item]:
+    last = 0.0
+    done = 0
+    for done, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        if now - last >= _EVENT_S:
+            last = now
+            _emit(done, total, label)
+    _emit(done, total, label)
+
+
+def _emit(done: int, total: int, label: str) -> None:
+    try:
+        sys.stdout.write(json.dumps({"done": done, "total": total, "label": label}) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise Terminated("the program that started this one is gone; nothing half-finished is left.") from error
+
+
+def _bar(items: Iterable[Item], *, total: int, title: str) -> Iterator[Item]:
+    from rich.console import Console
+    from rich.progress import track as bar
+
+    yield from bar(items, description=title, total=total, console=Console(stderr=True), transient=True)
+
+
+def _lines(items: Iterable[Item], *, total: int, label: str, title: str) -> Iterator[Item]:
+    start = last = time.monotonic()
+    for done, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        if now - last >= _EVERY_S:
+            last = now
+            left = (now - start) / done * max(0, total - done)
+            _LOG.info("%s: %d of %d %s, about %.0f s left", title, done, total, label, left)

@@ -1,0 +1,142 @@
+"""How a stage declares itself: what it reads and writes, its options, what it needs.
+
+The declaration is data. The stage's command, the DAG, the local run and the README's tables are all made from it,
+so importing one must stay cheap: no numpy, no PyAV, no boto3 behind it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from common.artifacts import Artifact, Unit
+from common.errors import UsageError
+
+if TYPE_CHECKING:
+    from common.workspace import Workspace
+
+__all__ = ["OptionSpec", "Resources", "Stage", "Unit", "option", "option_specs"]
+
+
+@dataclass(frozen=True)
+class OptionSpec:
+    """One option of a stage, as the command line and the README need it."""
+
+    name: str
+    type: type
+    default: Any
+    help: str
+    unit: str = ""
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+
+    @property
+    def flag(self) -> str:
+        """The spelling on the command line."""
+        return "--" + self.name.replace("_", "-")
+
+    def check(self, value: object) -> None:
+        """Raises UsageError unless `value` may be given for this option."""
+        if self.choices and value not in self.choices:
+            raise UsageError(f"{self.flag}: expected one of {', '.join(self.choices)}, got {value!r}.")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"{self.flag}: expected a number, got {value!r}.")
+        if self.minimum is not None and isinstance(value, int | float) and value < self.minimum:
+            raise UsageError(f"{self.flag}: expected at least {self.minimum:g}, got {value!r}.")
+
+
+def option(
+    default: Any,  # noqa: ANN401 - the type is the annotation of the field it stands for
+    *,
+    help: str,
+    unit: str = "",
+    choices: tuple[str, ...] = (),
+    minimum: float | None = None,
+) -> Any:  # noqa: ANN401
+    """A field of an Options dataclass that becomes a command-line option.
+
+    Args:
+        default: value if the option is not given.
+        help: one line that teaches what it does.
+        unit: unit of the value, shown in the help.
+        choices: the only values accepted; empty for free values.
+        minimum: the smallest number accepted.
+    """
+    metadata = {"help": help, "unit": unit, "choices": choices, "minimum": minimum}
+    return field(default=default, metadata=metadata)
+
+
+def option_specs(options: type) -> tuple[OptionSpec, ...]:
+    """The options that an Options dataclass declares, in order."""
+    types = typing.get_type_hints(options)
+    return tuple(
+        OptionSpec(name=f.name, type=types[f.name], default=f.default, **f.metadata)
+        for f in dataclasses.fields(options)
+    )
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one unit asks for. Every figure has a measurement behind it (`python -m benchmarks.pipeline`)."""
+
+    cpus: int = 1
+    memory_gib: float = 1.0
+    gpu: bool = False
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """The options of a stage that has none."""
+
+
+def _no_weights(options: Any) -> tuple[str, ...]:  # noqa: ANN401
+    return ()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A program that reads artifacts and writes artifacts.
+
+    Attributes:
+        name: name of its folder, its command and its image.
+        summary: one sentence: what it computes.
+        unit: what one run covers.
+        reads: artifacts without which it cannot run. A scene stage that reads a video artifact gets it from every
+            video that has one, and learns which have none.
+        may_read: artifacts that it uses when they are there.
+        writes: artifacts that it may publish, and nobody else; whatever else lies in their places is removed.
+        run: does the work, on local files only.
+        options: a frozen dataclass made with `option`.
+        source: whether it opens the recordings themselves (needs the data root).
+        history: whether it shows what happened to the other stages (the report): their records are part of its inputs.
+        resources: what one unit asks for.
+        weights: names of the model files that the options call for.
+        packages: installed distributions whose versions can change the result.
+    """
+
+    name: str
+    summary: str
+    unit: Unit
+    reads: tuple[Artifact, ...]
+    writes: tuple[Artifact, ...]
+    run: Callable[[Workspace, Any], None]
+    options: type = NoOptions
+    may_read: tuple[Artifact, ...] = ()
+    source: bool = False
+    history: bool = False
+    resources: Resources = Resources()
+    weights: Callable[[Any], tuple[str, ...]] = _no_weights
+    packages: tuple[str, ...] = ("numpy",)
+
+    def make_options(self, values: Mapping[str, object]) -> Any:  # noqa: ANN401 - an instance of self.options
+        """The options with `values` in place of defaults, checked. Raises UsageError."""
+        specs = {spec.name: spec for spec in option_specs(self.options)}
+        for name, value in values.items():
+            if name not in specs:
+                raise UsageError(f"{self.name} has no option {name!r}. See `python -m stages.{self.name} --help`.")
+            specs[name].check(value)
+        return self.options(**values)

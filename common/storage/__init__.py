@@ -1,0 +1,1 @@
+"""Where scenes live: one small interface over folders (and, later, object stores)."""

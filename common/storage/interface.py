@@ -1,0 +1,91 @@
+"""What the harness needs of a place that holds scenes. Keys are relative paths with "/" between the parts.
+
+An implementation stands for one root. Stages never see it: they get local paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A published file, as its manifest lists it: the key is relative to the scene."""
+
+    key: str
+    bytes: int
+    sha256: str
+
+
+class Storage(Protocol):
+    """A root under which files are read, and results are published as a whole or not at all.
+
+    Whatever is refused while writing is a DiskError or a TemporaryFailure that names the place.
+    """
+
+    @property
+    def uri(self) -> str:
+        """How a user would name this root."""
+        ...
+
+    def read(self, key: str) -> bytes | None:
+        """The content of a small file, or None if there is none."""
+        ...
+
+    def write(self, key: str, content: bytes) -> None:
+        """Replaces a small file atomically."""
+        ...
+
+    def remove(self, key: str) -> None:
+        """Removes a file if it exists."""
+        ...
+
+    def size(self, key: str) -> int | None:
+        """Bytes of a file, or None if there is none."""
+        ...
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Bytes of all files directly in a folder, by key; empty if there is none. One question where `size` takes many."""
+        ...
+
+    def list(self, prefix: str) -> list[str]:
+        """Keys of the files directly in the folder `prefix` ("" is the root), sorted. Folders end in "/"."""
+        ...
+
+    def localize(self, key: str) -> Path:
+        """A local path where the file can be read. The caller has looked it up and knows its digest."""
+        ...
+
+    def attempt(self, scene: str, label: str) -> AbstractContextManager[Path]:
+        """A private local folder for the files of one attempt; gone afterwards, and so are those of dead attempts."""
+        ...
+
+    def lock(self, key: str) -> AbstractContextManager[None]:
+        """Mutual exclusion between writers of one unit, where the place can give it."""
+        ...
+
+    def commit(
+        self,
+        attempt: Path,
+        scene: str,
+        files: Sequence[StoredFile],
+        *,
+        obsolete: Sequence[str],
+        manifest: str,
+        content: bytes,
+    ) -> None:
+        """Publishes an attempt: old manifest out, files in, obsolete files out, new manifest in, in this order.
+
+        Args:
+            attempt: folder that holds every file under its key.
+            scene: folder to publish into.
+            files: what to publish; keys relative to the scene.
+            obsolete: what to remove; keys relative to the scene. What is not there is no error.
+            manifest: key of the manifest; its appearance is the commit.
+            content: the manifest.
+        """
+        ...

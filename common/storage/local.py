@@ -1,0 +1,267 @@
+"""Scenes in a folder of a local or shared file system.
+
+The order of the steps in `commit` is what makes a killed stage leave either a whole result or none: measured, leaving
+the old manifest in place while files are replaced let 49 of 100 kills end with a manifest that did not match its files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from common.errors import InputMissing, UsageError, from_os_error
+from common.signals import uninterrupted
+from common.storage.interface import StoredFile
+from common.storage.locks import is_unsupported, try_lock, wait_for_lock
+
+_ATTEMPTS = "_manifests/attempts"
+_SWEEPING = "_manifests/.attempts.lock"  # held while attempts are made or swept
+_ALIVE = ".alive"  # held under lock by the process that owns the attempt; the kernel lets go when it dies
+_MANIFEST = ".manifest"
+_MANY_FILES = 16  # from here on one syncfs is cheaper than an fsync per file (json_data has a file per frame)
+
+
+class LocalStorage:
+    """A folder as storage. Creates nothing until something is written."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+
+    @property
+    def uri(self) -> str:
+        """The folder."""
+        return str(self.root)
+
+    def _path(self, key: str) -> Path:
+        parts = key.split("/")
+        if key.startswith("/") or ".." in parts or "\0" in key:
+            raise UsageError(f"{key!r} leads out of {self.root}.")
+        return self.root.joinpath(*parts)
+
+    def read(self, key: str) -> bytes | None:
+        """The content of a file, or None."""
+        try:
+            return self._path(key).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def write(self, key: str, content: bytes) -> None:
+        """Replaces a file atomically. What a kill leaves of it lies among the attempts and is swept like one."""
+        path, (scene, _, rest) = self._path(key), key.partition("/")
+        if not rest:  # directly in the root: of no scene
+            with _writing(path):
+                write_atomically(path, content)
+            return
+        with self.attempt(scene, "write") as folder, _writing(path):
+            _write_durably(folder / "content", content)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            (folder / "content").replace(path)
+            sync_folder(path.parent)
+
+    def remove(self, key: str) -> None:
+        """Removes a file if it exists."""
+        path = self._path(key)
+        with _writing(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
+            sync_folder(path.parent)
+
+    def size(self, key: str) -> int | None:
+        """Bytes of a file, or None."""
+        try:
+            status = self._path(key).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Bytes of all files directly in a folder, by key."""
+        base = folder.rstrip("/")
+        found = {}
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._path(base)) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):  # a dangling link, or removed just now
+                    status = entry.stat()
+                    if stat.S_ISREG(status.st_mode):
+                        found[f"{base}/{entry.name}"] = status.st_size
+        return found
+
+    def list(self, prefix: str) -> list[str]:
+        """Keys directly below a folder, sorted; folders end in "/"."""
+        folder = self._path(prefix.rstrip("/")) if prefix else self.root
+        base = prefix.rstrip("/") + "/" if prefix else ""
+        try:
+            with os.scandir(folder) as entries:
+                return sorted(f"{base}{entry.name}{'/' if entry.is_dir() else ''}" for entry in entries)
+        except FileNotFoundError:
+            return []
+        except NotADirectoryError as error:
+            raise InputMissing(f"{folder} is a file; a folder is expected.") from error
+
+    def localize(self, key: str) -> Path:
+        """The file itself."""
+        return self._path(key)
+
+    @contextlib.contextmanager
+    def attempt(self, scene: str, label: str) -> Iterator[Path]:
+        """A private folder inside the scene, so that publishing is a rename on one file system."""
+        parent = self._path(scene) / _ATTEMPTS
+        folder = parent / f"{label}.{secrets.token_hex(6)}"
+        alive = None
+        try:
+            with _writing(folder):
+                parent.mkdir(parents=True, exist_ok=True)
+                # Under one lock, so that an attempt whose owner has not locked it yet does not look dead to a sweeper.
+                with _locked(self._path(f"{scene}/{_SWEEPING}")) as is_locked:
+                    if is_locked:
+                        _sweep(parent)
+                    folder.mkdir()
+                    alive = (folder / _ALIVE).open("wb")
+                    if is_locked:
+                        try_lock(alive)
+            yield folder
+        finally:
+            with uninterrupted():
+                if alive is not None:
+                    alive.close()  # before the folder goes: NFS keeps open files under another name in it
+                shutil.rmtree(folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """An exclusive lock on a file beside the manifest."""
+        with _locked(self._path(key)):
+            yield
+
+    def commit(
+        self,
+        attempt: Path,
+        scene: str,
+        files: Sequence[StoredFile],
+        *,
+        obsolete: Sequence[str],
+        manifest: str,
+        content: bytes,
+    ) -> None:
+        """Publishes an attempt; see the module's docstring for why in this order.
+
+        All that needs room on the disk is done before the old result is touched.
+        """
+        target = self._path(manifest)
+        moves = [(attempt / file.key, self._path(f"{scene}/{file.key}")) for file in files]
+        folders = {destination.parent for _, destination in moves} | {target.parent}
+        with _writing(target):
+            for folder in folders:
+                folder.mkdir(parents=True, exist_ok=True)
+            _sync_files(attempt, [source for source, _ in moves])
+            _write_durably(attempt / _MANIFEST, content)
+            with uninterrupted():
+                self.remove(manifest)
+                for source, destination in moves:
+                    source.replace(destination)
+                for key in obsolete:
+                    self._path(f"{scene}/{key}").unlink(missing_ok=True)
+                for folder in self._with_parents(folders):
+                    sync_folder(folder)
+                (attempt / _MANIFEST).replace(target)
+                sync_folder(target.parent)
+
+    def _with_parents(self, folders: set[Path]) -> set[Path]:
+        """The folders and those above them, up to the root: a new folder is a name in the one above."""
+        return folders | {up for folder in folders for up in folder.parents if up.is_relative_to(self.root)}
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file so that readers see the old content or the new, never a part. The temporary name is unique."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        _write_durably(temporary, content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    with path.open("wb") as handle:
+        handle.write(content)
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def _sync_files(folder: Path, paths: Sequence[Path]) -> None:
+    """Makes the content of files durable: one call for the whole file system where there are many of them."""
+    if len(paths) > _MANY_FILES and _sync_file_system(folder):
+        return
+    for path in paths:
+        with path.open("rb") as handle:
+            os.fsync(handle.fileno())
+
+
+def _sync_file_system(folder: Path) -> bool:
+    """Linux syncfs(2), which Python does not wrap; False where it cannot be had."""
+    import ctypes  # a tenth of what `--help` may take
+
+    try:
+        syncfs = ctypes.CDLL(None, use_errno=True).syncfs
+    except (OSError, AttributeError):
+        return False
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return bool(syncfs(descriptor) == 0)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turns what the operating system refuses into a DiskError or a TemporaryFailure that names a path."""
+    try:
+        yield
+    except OSError as error:
+        raise from_os_error(error, place=str(path), writing=True) from error
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Holds a lock file; False if the file system has no locks."""
+    with contextlib.ExitStack() as stack:
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = stack.enter_context(path.open("ab"))
+            is_locked = wait_for_lock(handle)
+        yield is_locked
+
+
+def _sweep(parent: Path) -> None:
+    """Removes attempts whose process is dead: nobody holds their lock any more."""
+    for folder in parent.iterdir():
+        if _is_dead(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_dead(folder: Path) -> bool:
+    try:
+        with (folder / _ALIVE).open("r+b") as alive:
+            return try_lock(alive)
+    except FileNotFoundError:
+        return True  # killed before it had a lock, or about to be gone
+    except NotADirectoryError:
+        return False
+    except OSError as error:
+        if is_unsupported(error):
+            return False
+        raise

@@ -1,0 +1,64 @@
+"""Where the model files lie, and whether they are what the lock file says.
+
+A file is hashed each time it is asked for: 28 MB take 25 ms, less than loading the model, and no note about
+an earlier check has to be believed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from common.errors import ModelUnavailable, from_os_error
+from common.weights.lock import LockedFile, weights_lock
+
+
+def root() -> Path:
+    """The folder of the fetched weights: $GHOST_WEIGHTS, else ghost/weights in the user's cache folder."""
+    chosen = os.environ.get("GHOST_WEIGHTS")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "ghost" / "weights"
+
+
+def path(name: str) -> Path:
+    """The verified file of a model.
+
+    Raises:
+        ModelUnavailable: it was not fetched, or is damaged.
+        UsageError: the lock file has no such name.
+    """
+    file = weights_lock().find(name)
+    found = root() / file.file
+    if not is_verified(file, root()):
+        state = "is damaged" if found.exists() else "is missing"
+        advice = f"Run `ghost weights fetch --backend {file.backends[0]}`."
+        raise ModelUnavailable(f"the weights of {name} at {found}: the file {state}. {advice}")
+    return found
+
+
+def digest(name: str) -> str:
+    """What identifies a model in keys of results: the sha256 in the lock file, the same on every machine.
+
+    Nothing is read from the disk: a file that differs from it is never handed out.
+    """
+    return weights_lock().find(name).sha256
+
+
+def is_verified(file: LockedFile, folder: Path) -> bool:
+    """Whether the file lies below `folder` with the size and the digest of the lock file."""
+    candidate = folder / file.file
+    try:
+        return candidate.stat().st_size == file.size and sha256_of(candidate) == file.sha256
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise from_os_error(error) from error
+
+
+def sha256_of(file: Path) -> str:
+    """The hexadecimal sha256 of a file's content."""
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

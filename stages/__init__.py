@@ -1,0 +1,1 @@
+"""One folder per stage, all with the same inner shape. No stage imports another."""

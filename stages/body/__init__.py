@@ -1,0 +1,1 @@
+"""Every person's 3D body in every frame of a video."""

@@ -1,0 +1,101 @@
+"""From a person's BlazePose landmarks over time to a body: placed, lifted onto rays, with one set of bones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.artifacts.bodies import PersonBody
+from stages.body.keypoints import confidence_to_mhr70, landmark_confidence, to_mhr70
+from stages.body.lifting import bone_lengths, onto_rays, with_bone_lengths
+from stages.body.placement import Intrinsics, place
+
+_LEFT_HIP, _RIGHT_HIP = 23, 24
+
+
+@dataclass(frozen=True)
+class LandmarkTrack:
+    """One person's landmarks in N frames, in order.
+
+    Attributes:
+        frame: (N,) int64.
+        image: (N, 33, 2) float64, pixels.
+        world: (N, 33, 3) float64, metres, camera axes, origin between the hips.
+        visibility: (N, 33) float64 in [0, 1].
+        presence: (N, 33) float64 in [0, 1].
+        hidden: (N, 33) bool, on somebody else's pixels.
+        box: (N, 4) float64, inclusive pixels of the person's mask.
+    """
+
+    frame: NDArray[np.int64]
+    image: NDArray[np.float64]
+    world: NDArray[np.float64]
+    visibility: NDArray[np.float64]
+    presence: NDArray[np.float64]
+    hidden: NDArray[np.bool_]
+    box: NDArray[np.float64]
+
+
+def body_from_landmarks(
+    person: int,
+    track: LandmarkTrack,
+    times: NDArray[np.float64],
+    *,
+    camera: Intrinsics,
+    height: int,
+    width: int,
+) -> PersonBody:
+    """The body of a person, its mid-hip at the origin wherever it could be placed.
+
+    Where it could not (too few confident joints) the translation is NaN and the 3D keypoints stay BlazePose's.
+
+    Args:
+        person: local id.
+        track: its landmarks.
+        times: (frames,) seconds, of all frames of the video.
+        camera: how pixels and rays correspond.
+        height: of the frames, pixels.
+        width: likewise.
+    """
+    confidence = landmark_confidence(
+        track.visibility, track.presence, track.image, height=height, width=width, hidden=track.hidden
+    )
+    placement = place(track.world, track.image, confidence, camera=camera)
+    joints = onto_rays(track.world, track.image, placement, camera=camera)
+    lengths = bone_lengths(joints, confidence)
+    joints = with_bone_lengths(joints, lengths, translation=placement.translation)
+    hips = joints[:, [_LEFT_HIP, _RIGHT_HIP]].mean(axis=1)
+    rows = len(track.frame)
+    return PersonBody(
+        person=person,
+        frame_indices=track.frame.astype(np.int32),
+        pred_keypoints_3d=to_mhr70(joints - hips[:, None]).astype(np.float32),
+        pred_keypoints_2d=to_mhr70(track.image).astype(np.float32),
+        pred_cam_t=(placement.translation + hips).astype(np.float32),
+        focal_length=np.full(rows, camera.focal.mean(), np.float32),
+        bbox=track.box.astype(np.float32),
+        times=times[track.frame],
+        confidence=confidence_to_mhr70(confidence).astype(np.float32),
+        principal_point=np.tile(camera.centre.astype(np.float32), (rows, 1)),
+    )
+
+
+def reprojection_px(body: PersonBody) -> NDArray[np.float64]:
+    """Root mean square distance of 2D keypoints and projected 3D ones in each frame, weighted by confidence.
+
+    Args:
+        body: a person.
+
+    Returns:
+        (N,) pixels; NaN where the person could not be placed.
+    """
+    points = body.keypoints_camera.astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pixels = points[..., :2] / points[..., 2:] * body.focal_length[:, None, None] + body.principal_point[:, None]
+    squares = np.square(pixels - body.pred_keypoints_2d).sum(axis=2)
+    good = np.isfinite(squares)
+    weight = np.where(good, body.confidence, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.sqrt((weight * np.where(good, squares, 0.0)).sum(axis=1) / weight.sum(axis=1))

@@ -1,0 +1,65 @@
+"""From a video's masks to its people's bodies on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.artifacts import BODIES, FRAMES, LANDMARKS, MASKS, PEOPLE
+from common.artifacts import bodies as bodies_artifact
+from common.artifacts import frames as frames_artifact
+from common.artifacts import landmarks as landmarks_artifact
+from common.artifacts import people as people_artifact
+from common.artifacts.masks import Masks
+from common.media.decode import Frame, read_frames
+from common.weights.store import path as weight_path
+from stages.body.assemble import reprojection_px
+from stages.body.backends import create
+from stages.body.clip import make_clip
+from stages.body.estimate import estimate_bodies
+
+if TYPE_CHECKING:
+    from common.workspace import Workspace
+
+
+def estimate_video(workspace: Workspace, *, backend: str, step: int, smooth: bool, device: str) -> None:
+    """Estimates and publishes the bodies of a video's people; nobody in the video is a valid, empty result.
+
+    Raises:
+        ModelUnavailable: the backend's model or device is not there.
+    """
+    timing = frames_artifact.load(workspace.input(FRAMES)).table
+    landmarks = workspace.find(LANDMARKS)
+    intrinsics = workspace.describe().intrinsics
+    estimator = create(backend, device=device, model=weight_path("blazepose-heavy") if backend == "embedded" else None)
+
+    def open_frames(wanted: NDArray[np.int64]) -> Iterator[Frame]:
+        stream = read_frames(workspace.recording(), timing, wanted)
+        return workspace.track(stream, total=len(wanted))
+
+    with Masks.open(workspace.input(MASKS)) as masks:
+        clip = make_clip(
+            timing.seconds,
+            people_artifact.load_tracks(workspace.input(PEOPLE)),
+            masks,
+            landmarks=None if landmarks is None else landmarks_artifact.load(landmarks),
+            intrinsics=None if intrinsics is None else np.array(intrinsics),
+            step=step,
+        )
+        bodies = estimate_bodies(estimator, clip, open_frames, smooth=smooth)
+    folder = workspace.output(BODIES)
+    for body in bodies.values():
+        bodies_artifact.save_person(folder, body)
+    bodies_artifact.save_summary(folder, workspace.video or "", bodies)
+    workspace.found["bodies"] = sum(len(body) for body in bodies.values())
+    if bodies:
+        residual = np.concatenate([reprojection_px(body) for body in bodies.values()])
+        workspace.found["reprojection_px"] = round(float(np.nanmedian(residual)), 1)
+    without = set(clip.people.people) - set(bodies)
+    if without:
+        workspace.warn(
+            f"{workspace.video}: no body could be estimated for person {', '.join(map(str, sorted(without)))}."
+        )

@@ -1,0 +1,1 @@
+"""When every frame of a video is shown."""

@@ -1,0 +1,1 @@
+"""Which recordings a scene has, and what they are."""

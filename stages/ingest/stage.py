@@ -1,0 +1,49 @@
+"""Which recordings a scene has, and what they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from common.artifacts import SCENE
+from common.stage import NoOptions, Stage, Unit
+
+if TYPE_CHECKING:
+    from common.workspace import Workspace
+
+
+def run(workspace: Workspace, options: NoOptions) -> None:
+    """Describes every recording of the scene; one that cannot be read is listed with its problem."""
+    from common.artifacts import scene
+    from common.recordings import CALIBRATION
+    from stages.ingest.calibration import read_intrinsics
+    from stages.ingest.describe import describe_recording
+
+    recordings = workspace.recordings()
+    calibration = workspace.source_file(CALIBRATION)
+    intrinsics = read_intrinsics(calibration) if calibration is not None else {}
+    for video in sorted(set(intrinsics) - set(recordings)):
+        workspace.warn(f"{CALIBRATION} describes {video!r}, but there is no such video.")
+    videos = {
+        video: describe_recording(path, intrinsics=intrinsics.get(video))
+        for video, path in workspace.track(recordings.items(), total=len(recordings), label="videos")
+    }
+    for video, entry in videos.items():
+        if entry.problem is not None:
+            workspace.warn(f"{video} cannot be used: {entry.problem}")
+    scene.save(workspace.output(SCENE), scene.Scene(workspace.scene, videos))
+    workspace.found["videos"] = len(videos)
+    unusable = sum(entry.problem is not None for entry in videos.values())
+    if unusable:
+        workspace.found["unusable"] = unusable
+
+
+STAGE = Stage(
+    name="ingest",
+    summary="Lists the recordings of a scene and what they are: size, rate, codec, calibration when known.",
+    unit=Unit.SCENE,
+    reads=(),
+    writes=(SCENE,),
+    run=run,
+    source=True,
+    packages=("av",),
+)

@@ -1,0 +1,105 @@
+"""When each camera recorded, on the scene's clock, and how sure that is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common.artifacts.synchronization import PairOffset
+from stages.report.axis import Axis, make_axis
+from stages.report.gather import Evidence
+from stages.report.status import CameraStatus, camera_statuses
+from stages.report.wording import duration, number, plus_minus, seconds, signed
+
+TEMPLATE = "start_times.html"
+ANCHOR, TITLE = "start-times", "Start times"
+
+_ENLARGE = 0.2  # chosen by hand: starts closer together than this share of the scene are drawn once more, larger
+
+
+def context(evidence: Evidence) -> dict[str, Any]:
+    """Timeline, enlarged starts, table of cameras, table of pairs."""
+    statuses = camera_statuses(evidence)
+    placed = {s.video: span for s in statuses if (span := evidence.scene_span(s.video)) is not None}
+    axis = make_axis(
+        min((b for b, _ in placed.values()), default=0.0), max((e for _, e in placed.values()), default=0.0)
+    )
+    return {
+        "rows": [_bar(evidence, s, placed[s.video], axis) for s in statuses if s.video in placed],
+        "axis": axis,
+        "apart": [_apart(evidence, s) for s in statuses if s.video not in placed],
+        "enlarged": _enlarged(evidence, [s for s in statuses if s.video in placed], axis),
+        "table": [_table_row(evidence, s) for s in statuses],
+        "pairs": [_pair_row(p) for p in evidence.synchronization.pairs] if evidence.synchronization else [],
+    }
+
+
+def _bar(evidence: Evidence, status: CameraStatus, span: tuple[float, float], axis: Axis) -> dict[str, Any]:
+    camera = evidence.camera(status.video)
+    interval = camera.interval if camera is not None else None
+    row = {"video": status.video, "level": status.level, "label": status.label}
+    row |= {"x": axis.at(span[0]), "width": axis.width(*span), "text": status.text}
+    return row | _whisker(axis, span[0], interval)
+
+
+def _whisker(axis: Axis, at: float, interval: float | None) -> dict[str, Any]:
+    if not interval:
+        return {"whisker": None}
+    return {"whisker": (axis.at(at - interval), axis.at(at + interval))}
+
+
+def _apart(evidence: Evidence, status: CameraStatus) -> dict[str, Any]:
+    span = evidence.videos[status.video].span
+    length = duration(span[1] - span[0]) if span is not None else ""
+    return {"video": status.video, "level": status.level, "label": status.label, "length": length}
+
+
+def _enlarged(evidence: Evidence, placed: list[CameraStatus], whole: Axis) -> dict[str, Any] | None:
+    """The starts alone, if on the axis of the scene they would fall together."""
+    starts = {s.video: start for s in placed if (start := evidence.start(s.video)) is not None}
+    if len(starts) < 2:
+        return None
+    reach = {v: (c.interval or 0.0) if (c := evidence.camera(v)) is not None else 0.0 for v in starts}
+    low, high = min(starts[v] - reach[v] for v in starts), max(starts[v] + reach[v] for v in starts)
+    if high - low > _ENLARGE * (whole.high - whole.low) or high - low < 1e-6:
+        return None
+    margin = 0.04 * (high - low)
+    axis = make_axis(low - margin, high + margin)
+    rows = [
+        {"video": s.video, "level": s.level, "x": axis.at(starts[s.video]), "text": seconds(starts[s.video])}
+        | _whisker(axis, starts[s.video], reach[s.video])
+        for s in placed
+        if s.video in starts
+    ]
+    return {"axis": axis, "rows": rows}
+
+
+def _table_row(evidence: Evidence, status: CameraStatus) -> dict[str, Any]:
+    camera, found = evidence.camera(status.video), evidence.videos[status.video]
+    span, entry = found.span, found.entry
+    picture = f"{entry.width} × {entry.height}, {entry.rate:.4g} fps" if entry and entry.width and entry.rate else ""
+    return {
+        "video": status.video,
+        "level": status.level,
+        "label": status.label,
+        "start": seconds(evidence.start(status.video)),
+        "interval": plus_minus(camera.interval if camera else None),
+        "confidence": number(camera.confidence if camera else None, digits=1),
+        "length": duration(span[1] - span[0]) if span else "",
+        "picture": picture,
+        "reasons": status.reasons,
+        "advice": tuple(text for text in status.advice if text),
+    }
+
+
+def _pair_row(pair: PairOffset) -> dict[str, Any]:
+    return {
+        "first": pair.first,
+        "second": pair.second,
+        "offset": signed(pair.offset),
+        "interval": plus_minus(pair.interval),
+        "residual": signed(pair.residual),
+        "peak": number(pair.peak),
+        "confidence": number(pair.confidence, digits=1),
+        "overlap": seconds(pair.overlap, digits=1),
+        "people": ", ".join(f"#{a}=#{b}" for a, b in pair.people),
+    }

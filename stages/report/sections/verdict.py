@@ -1,0 +1,109 @@
+"""What a reader should know after five seconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stages.report.gather import Evidence
+from stages.report.status import FAILED, OK, UNCERTAIN, UNKNOWN, CameraStatus, camera_statuses, failure_advice
+from stages.report.wording import count, duration, listing, plus_minus
+
+TEMPLATE = "verdict.html"
+ANCHOR, TITLE = "verdict", "Verdict"
+
+
+def context(evidence: Evidence) -> dict[str, Any]:
+    """Sentence, level, facts and cameras."""
+    statuses = camera_statuses(evidence)
+    scene_failures = evidence.history.failures_of(None)
+    level, sentence = _sentence(evidence, statuses)
+    return {
+        "level": level,
+        "sentence": sentence,
+        "facts": _facts(evidence),
+        "cameras": statuses,
+        "scene_failures": [
+            {"stage": f.stage, "message": f.message, "advice": failure_advice(f)} for f in scene_failures
+        ],
+        "fake": sorted({m.stage for m in evidence.history.current if m.options.get("backend") == "fake"}),
+    }
+
+
+def people_count(evidence: Evidence) -> int | None:
+    """People of the scene: identities if they are known, else as many as one video shows at least; None without any."""
+    persons = {video: found.persons for video, found in evidence.videos.items() if found.people is not None}
+    if not persons:
+        return None
+    if evidence.identities is None:
+        return max(len(ids) for ids in persons.values())
+    known = {evidence.identity(video, person) for video, ids in persons.items() for person in ids} - {None}
+    unmatched = [sum(evidence.identity(v, p) is None for p in ids) for v, ids in persons.items()]
+    return len(known) or max(unmatched)
+
+
+def scene_seconds(evidence: Evidence) -> float | None:
+    """From the first frame of any camera to the last of any; the longest recording if no start is known."""
+    placed = [span for video in evidence.videos if (span := evidence.scene_span(video)) is not None]
+    if placed:
+        return max(end for _, end in placed) - min(begin for begin, _ in placed)
+    own = [found.span[1] - found.span[0] for found in evidence.videos.values() if found.span is not None]
+    return max(own, default=None)
+
+
+def _facts(evidence: Evidence) -> list[tuple[str, str]]:
+    people = people_count(evidence)
+    facts = [] if people is None else [(str(people), "person" if people == 1 else "people")]
+    if evidence.videos:
+        facts.append((str(len(evidence.videos)), "camera" if len(evidence.videos) == 1 else "cameras"))
+    length = scene_seconds(evidence)
+    if length is not None:
+        facts.append((duration(length), "of scene"))
+    return facts
+
+
+def _sentence(evidence: Evidence, statuses: tuple[CameraStatus, ...]) -> tuple[str, str]:
+    """Level and text. The level is that of the worst camera, except that one bad camera does not spoil the rest."""
+    if not statuses:
+        failed = evidence.history.failures_of(None)
+        if failed:
+            return FAILED, f"Nothing was computed: {failed[0].stage} failed."
+        return UNKNOWN, "Nothing has been computed yet."
+    by_level = {level: [s for s in statuses if s.level == level] for level in (OK, UNCERTAIN, UNKNOWN, FAILED)}
+    total, good = len(statuses), by_level[OK]
+    if len(by_level[FAILED]) == total:
+        return FAILED, "The only camera failed." if total == 1 else f"All {total} cameras failed."
+    if total == 1:
+        people = people_count(evidence)
+        found = "people were not looked for" if people is None else f"{count(people, 'person', 'people')} found"
+        return (OK if people else UNKNOWN), f"One camera, {found}; there is nothing to synchronise it with."
+    rest = "; ".join(
+        f"{listing(s.video for s in group)} {word}"
+        for group, word in (
+            (by_level[UNCERTAIN], "uncertain"),
+            (by_level[UNKNOWN], "unknown"),
+            (by_level[FAILED], "failed"),
+        )
+        if group
+    )
+    if good:
+        within = _worst_interval(evidence, good)
+        who = f"All {total} cameras are" if len(good) == total else f"{len(good)} of {total} cameras are"
+        text = f"{who} synchronised{f' within {within}' if within else ''}" + (f"; {rest}." if rest else ".")
+        return (OK if len(good) == total else UNCERTAIN), text
+    if by_level[UNCERTAIN]:
+        unsure = by_level[UNCERTAIN]
+        who = f"All {total} cameras have" if len(unsure) == total else f"{len(unsure)} of {total} cameras have"
+        others = [(by_level[UNKNOWN], "unknown"), (by_level[FAILED], "failed")]
+        more = "".join(f"; {listing(s.video for s in group)} {word}" for group, word in others if group)
+        return UNCERTAIN, f"{who} a start time that is uncertain: check it before you rely on it{more}."
+    if people_count(evidence) == 0:
+        return UNKNOWN, "No person was found in any camera, so start times are unknown."
+    if evidence.synchronization is None:
+        return UNKNOWN, "Start times have not been computed" + (f"; {rest}." if by_level[FAILED] else ".")
+    return UNKNOWN, "The recordings do not tell when the cameras started."
+
+
+def _worst_interval(evidence: Evidence, statuses: list[CameraStatus]) -> str:
+    widths = [camera.interval for s in statuses if (camera := evidence.camera(s.video)) is not None]
+    known = [width for width in widths if width is not None and width > 0]
+    return plus_minus(max(known)) if known else ""

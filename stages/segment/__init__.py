@@ -1,0 +1,1 @@
+"""Who is where in every frame of a video: masks with identities."""

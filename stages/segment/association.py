@@ -1,0 +1,42 @@
+"""Who is who: distances between poses, and the best one-to-one assignment below a limit."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+_SURE, _SEEN = (
+    0.2,
+    0.05,
+)  # MoveNet keypoint scores: compare the former if there are four of them, else the latter
+
+
+def pose_distance(a: NDArray[np.float64], b: NDArray[np.float64], *, size: float) -> float:
+    """The median distance of corresponding points, as a fraction of a person's size.
+
+    The median holds when one pose has a wrong arm or leg, as it often has where people touch.
+
+    Args:
+        a: (n, 2) pixels.
+        b: (n, 2) pixels.
+        size: pixels.
+    """
+    return float(np.median(np.hypot(*(a - b).T)) / size)
+
+
+def assign(costs: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """The one-to-one assignment with most pairs, and among those the lowest sum of costs (Kuhn-Munkres).
+
+    Args:
+        costs: (rows, columns); inf forbids a pair.
+
+    Returns:
+        (row, column) of every pair, by row.
+    """
+    allowed = np.isfinite(costs)
+    if not allowed.any():
+        return []
+    forbidden = 1.0 + 2.0 * min(costs.shape) * float(np.abs(costs[allowed]).max())  # worse than all allowed ones
+    rows, columns = linear_sum_assignment(np.where(allowed, costs, forbidden))
+    return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if allowed[r, c]]

@@ -1,0 +1,49 @@
+"""On which frames people are looked for anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+FAST = 0.5
+"""Movement since the last key frame, in body sizes, that calls for the next one. By hand, not tuned."""
+
+SOONER = 5
+"""How many times shorter the step is where people move fast or touch."""
+
+FIRST_RETRY = 4
+"""Frames before the first attempt to find somebody who was lost; the pause doubles up to the regular step."""
+
+
+@dataclass
+class KeyFrames:
+    """Decides frame by frame.
+
+    Attributes:
+        step: the longest pause between two key frames, in frames.
+    """
+
+    step: int
+    _since: int | None = field(default=None, init=False)
+    _retry: int = field(default=FIRST_RETRY, init=False)
+
+    def due(self, *, movement: float, touching: bool, missing: bool) -> bool:
+        """Whether the next frame is a key frame; to be asked once for every frame.
+
+        Args:
+            movement: how far anybody has moved since the last key frame, in body sizes.
+            touching: whether the boxes of two people overlap, so that one might be taken for the other.
+            missing: whether somebody who was there is not being seen.
+        """
+        first = self._since is None
+        self._since = 0 if self._since is None else self._since + 1
+        if not missing:
+            self._retry = min(FIRST_RETRY, self.step)
+        sooner = max(1, self.step // SOONER)
+        lively = (movement >= FAST or touching) and self._since >= sooner
+        retry = missing and self._since >= self._retry
+        if not (first or self._since >= self.step or lively or retry):
+            return False
+        if retry:
+            self._retry = min(2 * self._retry, self.step)
+        self._since = 0
+        return True

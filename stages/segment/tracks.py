@@ -1,0 +1,169 @@
+"""One person's track: where they were, what they look like, and what it would cost to continue it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.models.blazepose_landmarks import Landmarks33
+from stages.segment.appearance import difference, remember
+from stages.segment.association import pose_distance
+
+HIPS = [23, 24]
+
+MISSES = 3
+"""Frames in a row without the person after which the track is lost: only a key frame can find it again."""
+
+CONFIRMED = 4
+"""Frames in which a person must have been seen to be believed."""
+
+_LEARNING_RATE = 0.05  # of the colours: half-life of 14 frames, long against a passing arm
+_JUMP = 0.2  # landmarks that move further in one frame, in sizes, are somebody else's; half the hips' height
+_JUMP_PER_FRAME = 0.1  # what every frame without the person adds to that
+_LOST_REACH = 1.5  # in sizes: nobody is looked for further away until a second's worth of frames has passed
+_LOST_FOREVER_REACH = 60  # frames after which a lost person may come back anywhere
+_UNLIKE = 0.35  # colours that differ more are somebody else's (demo scenes: own <= 0.23, others >= 0.25)
+_UNLIKE_RETURNING = 0.25  # stricter where position says little
+_COLOUR_WEIGHT = 1.0  # a colour difference of 0.1 counts like a movement of 0.1 sizes
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """Somebody seen in a frame.
+
+    Attributes:
+        landmarks: the body, in pixels of the frame.
+        colours: (2, 3, bins) float32, as from `appearance.colours`.
+    """
+
+    landmarks: Landmarks33
+    colours: NDArray[np.float32]
+
+    @property
+    def size(self) -> float:
+        """Side of the square around the body, pixels: steadier than a box around points that come and go."""
+        return max(self.landmarks.next_region.side, 1.0)
+
+    @property
+    def hips(self) -> NDArray[np.float64]:
+        """(2,) pixels: the middle of the hips."""
+        middle: NDArray[np.float64] = self.landmarks.image[HIPS].mean(axis=0)
+        return middle
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Around all landmarks, xyxy, pixels."""
+        (x0, y0), (x1, y1) = self.landmarks.image.min(axis=0), self.landmarks.image.max(axis=0)
+        return float(x0), float(y0), float(x1), float(y1)
+
+
+@dataclass(eq=False)
+class Track:
+    """A person that is being followed, or was.
+
+    Attributes:
+        number: counts tracks in the order in which they began; not the published id.
+        last: where the person was seen last.
+        last_frame: when that was.
+        colours: what the person looks like, averaged over time.
+        seen: in how many frames.
+        misses: frames in a row without the person.
+        reference: the hips (2,) at the last key frame, pixels: what movement is measured from.
+    """
+
+    number: int
+    last: Observation
+    last_frame: int
+    colours: NDArray[np.float32]
+    seen: int
+    misses: int
+    reference: NDArray[np.float64]
+
+    @property
+    def lost(self) -> bool:
+        """Whether the person is no longer looked for where they were."""
+        return self.misses >= MISSES
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the person has been seen often enough to be believed."""
+        return self.seen >= CONFIRMED
+
+    @property
+    def movement(self) -> float:
+        """How far the hips have moved since the last key frame, in sizes."""
+        return float(np.hypot(*(self.last.hips - self.reference))) / self.last.size
+
+    def extend(self, observation: Observation, *, frame: int, learn: bool) -> None:
+        """Continues the track.
+
+        Args:
+            observation: the person, now.
+            frame: index in the order of processing.
+            learn: whether the colours can be trusted (they cannot where people touch).
+        """
+        if learn:
+            self.colours = remember(self.colours, observation.colours, rate=_LEARNING_RATE)
+        self.last, self.last_frame = observation, frame
+        self.seen += 1
+        self.misses = 0
+
+
+def continuation_cost(track: Track, observation: Observation, *, frame: int) -> float:
+    """What speaks against `observation` continuing a track: movement and colour; inf forbids it."""
+    moved = movement_between(track.last, observation)
+    unlike = difference(track.colours, observation.colours)
+    missed = frame - track.last_frame - 1
+    if moved > _JUMP + _JUMP_PER_FRAME * missed or unlike > _UNLIKE:
+        return math.inf
+    return moved + _COLOUR_WEIGHT * (0.0 if math.isnan(unlike) else unlike)
+
+
+def continues(last: Observation, observation: Observation, *, colours: NDArray[np.float32]) -> bool:
+    """Whether two observations in neighbouring frames can be of one person.
+
+    Args:
+        last: the person.
+        observation: perhaps the same, one frame before or after.
+        colours: (2, 3, bins) what the person looks like.
+    """
+    return movement_between(last, observation) <= _JUMP and not (difference(colours, observation.colours) > _UNLIKE)
+
+
+def movement_between(a: Observation, b: Observation) -> float:
+    """The median distance of the landmarks of two observations, in sizes of the larger."""
+    return pose_distance(a.landmarks.image, b.landmarks.image, size=max(a.size, b.size))
+
+
+def return_cost(track: Track, observation: Observation, *, frame: int) -> float:
+    """What speaks against `observation` being a person who was lost: mostly colour; inf forbids it."""
+    unlike = difference(track.colours, observation.colours)
+    if math.isnan(unlike) or unlike > _UNLIKE_RETURNING:
+        return math.inf
+    gone = frame - track.last_frame
+    size = max(track.last.size, observation.size)
+    moved = float(np.hypot(*(track.last.hips - observation.hips))) / size
+    if moved > _LOST_REACH and gone < _LOST_FOREVER_REACH:
+        return math.inf
+    return unlike + 0.1 * moved / (1 + gone / _LOST_FOREVER_REACH)
+
+
+def same_person(a: Observation, b: Observation, *, threshold: float = 0.08) -> bool:
+    """Whether two observations of one frame show the same body: their poses coincide.
+
+    Args:
+        a: somebody.
+        b: somebody.
+        threshold: median distance of the landmarks, in sizes. By eye on people who hug.
+    """
+    return movement_between(a, b) < threshold
+
+
+def touching(a: Observation, b: Observation) -> bool:
+    """Whether the boxes of two people overlap."""
+    ax0, ay0, ax1, ay1 = a.box
+    bx0, by0, bx1, by1 = b.box
+    return ax0 < bx1 and bx0 < ax1 and ay0 < by1 and by0 < ay1

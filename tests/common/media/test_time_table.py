@@ -1,0 +1,99 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from common.errors import BadInput, InputMissing
+from common.media import time_table
+from common.media.time_table import TimeTable, read_time_table
+from tests.common.media.oracle import shown_times
+from tests.media_zoo import BAD, COUNT, HEALTHY
+
+
+def table_of(pts, *, time_base=Fraction(1, 1000), keys=(0,)):
+    pts = np.array(pts, np.int64)
+    return TimeTable(
+        pts=pts,
+        keyframe=np.isin(np.arange(len(pts)), keys),
+        corrupt=np.zeros(len(pts), bool),
+        time_base=time_base,
+    )
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_table_made_of_packets_equals_the_times_and_key_flags_of_the_decoded_frames(zoo, name):
+    table = read_time_table(zoo[name])
+    expected = shown_times(zoo[name])
+    assert list(zip(table.pts.tolist(), table.keyframe.tolist(), strict=True)) == expected
+    assert not table.corrupt.any()
+    assert not table.truncated
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_no_usable_video_is_refused_in_one_line_that_names_it(zoo, name):
+    with pytest.raises(BadInput, match=rf"^{name}: .+\.( |$)?") as caught:
+        read_time_table(zoo[name])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
+    with pytest.raises(InputMissing, match="no such file"):
+        read_time_table(tmp_path / "absent.mp4")
+    with pytest.raises(BadInput, match="not a regular file"):
+        read_time_table(tmp_path)
+
+
+def test_the_start_offset_is_kept(zoo):
+    assert read_time_table(zoo["offset.mp4"]).seconds[0] == pytest.approx(1.5, abs=1e-9)
+    assert read_time_table(zoo["plain.mp4"]).seconds[0] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("name", "declared"), [("truncated.mp4", COUNT), ("truncated.mkv", None), ("truncated.avi", None)]
+)
+def test_a_file_that_was_cut_off_says_so(zoo, name, declared):
+    table = read_time_table(zoo[name])
+    assert table.truncated
+    assert table.declared == declared
+    assert 20 < len(table) < 70, f"{len(table)} frames in the part that is left"
+
+
+def test_frames_hidden_by_an_edit_list_are_not_counted(zoo):
+    table = read_time_table(zoo["editlist.mp4"])
+    assert table.declared == len(table) == len(shown_times(zoo["editlist.mp4"])) < COUNT
+
+
+@pytest.mark.parametrize(
+    ("name", "rate"),
+    [("plain.mp4", 30), ("ntsc.mp4", 30000 / 1001), ("vfr.mp4", 30), ("hevc.mkv", 30), ("vp9.webm", 30)],
+)
+def test_the_rate_is_that_of_the_regular_part_whatever_the_clock(zoo, name, rate):
+    measured = read_time_table(zoo[name]).rate
+    assert abs(measured / rate - 1) < 5e-4, f"{name}: {measured:.4f} Hz"
+
+
+def test_a_single_frame_has_no_rate(zoo):
+    assert np.isnan(read_time_table(zoo["one_frame.mp4"]).rate)
+
+
+def test_nearest_finds_the_closest_frame_and_the_earlier_of_two():
+    table = table_of([0, 100, 200, 1000])
+    assert table.nearest([-5.0, 0.049, 0.05, 0.051, 0.6, 0.601, 99.0]).tolist() == [0, 0, 0, 1, 2, 3, 3]
+    assert table.nearest(0.19) == 2
+    with pytest.raises(ValueError, match="NaN"):
+        table.nearest([0.0, np.nan])
+
+
+def test_the_key_frame_at_or_before_a_frame():
+    table = table_of(range(10), keys=(2, 6))
+    assert [table.key_at_or_before(i) for i in (0, 1, 2, 5, 6, 9)] == [0, 0, 2, 2, 6, 6]
+
+
+def test_a_video_with_too_many_frames_or_an_absurd_span_is_refused(zoo, monkeypatch):
+    monkeypatch.setattr(time_table, "MAX_FRAMES", 89)
+    with pytest.raises(BadInput, match="more than 89 frames"):
+        read_time_table(zoo["plain.mp4"])
+    monkeypatch.setattr(time_table, "MAX_FRAMES", 90)
+    monkeypatch.setattr(time_table, "MAX_SPAN_S", 2.9)
+    with pytest.raises(BadInput, match=r"span 2\.97 s"):
+        read_time_table(zoo["plain.mp4"])

@@ -1,7 +1,8 @@
 """How far bodies are from the reference that pose2sim 0.4.15 ships with its single-person demo.
 
-The reference is OpenPose in four views, triangulated and filtered: not marker truth, but independent of ghost. Its joints
-are compared after the best similarity transform (PA-MPJPE), so neither the camera's pose nor its focal length counts.
+The reference is OpenPose in four views, triangulated and filtered: not marker truth, but independent of ghost. Its
+joints are compared after the best similarity transform (PA-MPJPE), so neither the camera's pose nor its focal length
+counts.
 
 Times: the reference lies about a frame before the videos. Per camera one whole lag in -4..4 frames is allowed, the one
 at which 2D keypoints and projected reference agree best; the 3D error has no say in it.
@@ -205,7 +206,9 @@ def pa_mpjpe(body: PersonBody, reference: Reference, *, lag: int) -> NDArray[np.
 def jitter(body: PersonBody) -> float:
     """Median length of the second difference of the 12 joints over consecutive frames, metres per frame^2."""
     joints = body.pred_keypoints_3d[:, KEYPOINTS].astype(np.float64)
-    second = np.diff(joints, n=2, axis=0)[(np.diff(body.frame_indices, n=1)[1:] == 1) & (np.diff(body.frame_indices)[:-1] == 1)]
+    second = np.diff(joints, n=2, axis=0)[
+        (np.diff(body.frame_indices, n=1)[1:] == 1) & (np.diff(body.frame_indices)[:-1] == 1)
+    ]
     lengths = np.linalg.norm(second, axis=2)
     return float(np.nanmedian(lengths)) if np.isfinite(lengths).any() else float("nan")
 
@@ -221,7 +224,13 @@ def measure_body(name: str, body: PersonBody, reference: Reference, camera: Came
     if not len(error):
         raise BadInput(f"{name}: person {body.person}: no frame with all 12 joints in common with the reference.")
     return Accuracy(
-        name, body.person, len(error), lag, float(error.mean()) * 1e3, float(error.mean(axis=1).max()) * 1e3, jitter(body) * 1e3
+        name,
+        body.person,
+        len(error),
+        lag,
+        float(error.mean()) * 1e3,
+        float(error.mean(axis=1).max()) * 1e3,
+        jitter(body) * 1e3,
     )
 
 
@@ -267,8 +276,8 @@ def main() -> None:
     found = measure_bodies(arguments.workspace, arguments.reference)
     for row in found:
         print(
-            f"{row.camera}: PA-MPJPE {row.pa_mpjpe_mm:.1f} mm over {row.frames} frames (worst {row.worst_frame_mm:.0f}), "
-            f"jitter {row.jitter_mm:.1f} mm/frame^2, lag {row.lag}"
+            f"{row.camera}: PA-MPJPE {row.pa_mpjpe_mm:.1f} mm over {row.frames} frames, "
+            f"worst frame {row.worst_frame_mm:.0f}, jitter {row.jitter_mm:.1f} mm/frame^2, lag {row.lag}"
         )
     print(f"mean {np.mean([row.pa_mpjpe_mm for row in found]):.1f} mm")
 

@@ -156,7 +156,10 @@ def exit_code_of(work: Callable[[], object]) -> int:
 
 
 def configure_logging() -> None:
-    """Plain lines on stderr, one clock, no colours: what a pod's or a job's log should look like. $GHOST_LOG is the level."""
+    """Plain lines on stderr, one clock, no colours: what the log of a pod or a job should look like.
+
+    The level is $GHOST_LOG, INFO by default.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(message)s", datefmt="%H:%M:%S"))
     level = logging.getLevelNamesMapping().get(os.environ.get("GHOST_LOG", "INFO").upper())

@@ -138,7 +138,8 @@ def from_os_error(error: OSError, *, place: str = "a file", writing: bool = Fals
         return DiskError(f"{where}: {reason}. Change its permissions, or choose another folder.")
     if error.errno in _NO_ROOM:
         return DiskError(
-            f"{where}: {reason}{_free_space(where, place)}. Free some space or choose another output folder, then run again."
+            f"{where}: {reason}{_free_space(where, place)}. "
+            "Free some space or choose another output folder, then run again."
         )
     if error.errno in (errno.ENOENT, errno.ENOTDIR) and not writing:
         return InputMissing(f"{where}: {reason}.")
@@ -146,7 +147,7 @@ def from_os_error(error: OSError, *, place: str = "a file", writing: bool = Fals
 
 
 def _free_space(*places: str) -> str:
-    """ " (1.2 GB free)" for the first place that exists, or whose folder does; "" if none does."""
+    """What is free where the first of the places lies that exists, or whose folder does, for a message."""
     for place in places:
         for folder in (Path(place), *Path(place).parents):
             if folder.is_absolute() and folder.exists():

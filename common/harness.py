@@ -1,4 +1,4 @@
-"""Runs one unit of a stage: decides whether it is up to date, lets it write privately, publishes the result as a whole."""
+"""Runs one unit of a stage, unless it is up to date: lets it write privately and publishes the result as a whole."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def execute(task: Task, *, force: bool = False) -> Outcome:
     try:
         planned = plan(task)
         manifest = None if force else finished(task, planned)
-        outcome = Outcome(Status.UP_TO_DATE, manifest) if manifest else _attempt(task, planned, force=force)
+        outcome = _attempt(task, planned, force=force) if manifest is None else _settle(task, manifest)
     except Terminated:
         raise  # asked to stop: nothing is wrong with the unit
     except GhostError as error:
@@ -163,12 +163,18 @@ def execute(task: Task, *, force: bool = False) -> Outcome:
     except Exception as error:
         record_failure(task, error)
         raise
-    task.output.remove(failure_key(task.scene, task.stage.name, task.video))
     return outcome
 
 
+def _settle(task: Task, manifest: Manifest) -> Outcome:
+    """A result that is there already: whatever went wrong since then has left nothing that counts."""
+    task.output.sweep(task.scene)
+    task.output.remove(failure_key(task.scene, task.stage.name, task.video))
+    return Outcome(Status.UP_TO_DATE, manifest)
+
+
 def record_failure(task: Task, error: BaseException) -> None:
-    """Leaves a note of a failed unit, so that nobody takes an older result for this run's and the report can say why."""
+    """Leaves a note of a failed unit: nobody takes an older result for this run's, and the report can say why."""
     failure = Failure(
         stage=task.stage.name,
         scene=task.scene,
@@ -234,11 +240,13 @@ def _attempt(task: Task, planned: Plan, *, force: bool) -> Outcome:
         with output.lock(lock_key(*unit)):
             other = None if force else finished(task, planned, Published(output, task.scene))
             if other is not None:
+                output.remove(failure_key(*unit))
                 return Outcome(Status.OTHER_WAS_FIRST, other)
             obsolete = _present(task) - {file.key for file in files}
             output.commit(
                 folder, task.scene, files, obsolete=sorted(obsolete), manifest=manifest_key(*unit), content=content
             )
+            output.remove(failure_key(*unit))
     return Outcome(Status.DONE, manifest)
 
 

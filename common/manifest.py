@@ -136,7 +136,7 @@ def read_failure(storage: Storage, scene: str, stage: str, video: str | None) ->
 def is_intact(storage: Storage, manifest: Manifest) -> bool:
     """Whether all files of a manifest are there with the size they should have.
 
-    Sizes only: full digests are for downloads, where a wrong body is likelier than on a disk, and cost a read of everything.
+    Sizes only: full digests cost a read of everything. They are for downloads, where a wrong body is likelier.
     """
     base = f"{manifest.scene}/"
     folders = {file.key.rpartition("/")[0] for file in manifest.files}

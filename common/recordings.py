@@ -15,6 +15,7 @@ CALIBRATION = "calibration.json"
 _RESERVED = {
     artifact.path.lower() for artifact in ALL if artifact.unit is Unit.SCENE
 }  # a video's folder lies beside them
+_EXPECTED = f"Expected DATA_ROOT/<scene>/<camera>.mp4 (or {', '.join(EXTENSIONS[1:])})."
 _LOG = logging.getLogger("ghost")
 
 
@@ -29,12 +30,11 @@ def find_scenes(data: Storage) -> list[str]:
     if scenes:
         return scenes
     if any(_is_recording(entry) for entry in entries):
-        raise InputMissing(
-            f"{data.uri} holds videos itself; expected one folder per scene. Pass its parent folder and --scene {PurePosixPath(data.uri).name}."
-        )
-    raise InputMissing(
-        f"{data.uri}: no folder with videos ({', '.join(EXTENSIONS)}) in it. Expected DATA_ROOT/<scene>/<camera>.mp4."
-    )
+        scene = PurePosixPath(data.uri).name
+        raise InputMissing(f"{data.uri} holds videos itself. Pass the folder above it, and --scene {scene}.")
+    if any(entry.endswith("/") for entry in entries):
+        raise InputMissing(f"{data.uri}: no videos in its folders. {_EXPECTED}")
+    raise InputMissing(f"{data.uri}: there is no such folder, or nothing in it. {_EXPECTED}")
 
 
 def list_recordings(data: Storage, scene: str) -> dict[str, str]:
@@ -47,9 +47,7 @@ def list_recordings(data: Storage, scene: str) -> dict[str, str]:
     """
     names = [PurePosixPath(key).name for key in data.list(f"{scene}/") if _is_recording(key)]
     if not names:
-        raise InputMissing(
-            f"{data.uri}/{scene}: no videos ({', '.join(EXTENSIONS)}). Put the recordings of this scene there, one file per camera."
-        )
+        raise InputMissing(f"{data.uri}/{scene}: no videos. {_EXPECTED}")
     ids = [check_name(PurePosixPath(name).stem, kind="video") for name in names]
     check_distinct(ids, kind="video")
     for video in ids:

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,8 +14,8 @@ import click
 
 from common.artifacts import PREVIEW
 from common.command import CONTEXT, click_option, run_command
-from common.errors import DiskError, ExitCode, GhostError, UsageError, from_os_error
-from common.names import check_distinct, check_name
+from common.errors import DiskError, ExitCode, UsageError, from_os_error
+from common.names import NAME_RULE, check_distinct, check_name, is_valid
 from common.recordings import find_scenes
 from common.storage.interface import Storage
 from common.storage.open import open_storage
@@ -84,7 +85,7 @@ def run(
     ghost run recordings results --scene kitchen_03 --smooth --vis
     """  # noqa: D301 - click reads the \b that Python makes of it
     from workflows.display import Display, summary
-    from workflows.local import LocalRun, Request, State
+    from workflows.local import LocalRun, Request
 
     data = open_storage(_one_of(data_root, data_option, "DATA_ROOT"))
     output = open_storage(_one_of(output_dir, output_option, "OUTPUT_DIR"))
@@ -92,25 +93,18 @@ def run(
     stages = tuple(stage for stage in pipeline.STAGES if vis or PREVIEW not in stage.writes)
     for stage in stages:
         stage.make_options(_for_stage(stage.name, options))
-    names = choose_scenes(data, wanted=scenes, first=first)
+    chosen = choose_scenes(data, wanted=scenes, first=first)
     check_writable(output)
-    request = Request(data, output, names, options, stages, jobs or os.cpu_count() or 1, gpu_count(), force)
+    request = Request(data, output, chosen.accepted, options, stages, jobs or os.cpu_count() or 1, gpu_count(), force)
     local = LocalRun(request)
     try:
         with Display(local.units) as display:
             local.listener = display
             local.run()
     finally:
-        sys.stdout.write(summary(local.units, output=output.uri) + "\n")
-    return (
-        ExitCode.DONE
-        if all(unit.state.good for unit in local.units)
-        else _exit_code([u.exit_code for u in local.units if u.state is State.FAILED])
-    )
-
-
-def _exit_code(codes: list[int]) -> int:
-    return ExitCode.SOME_FAILED if codes else ExitCode.DONE
+        sys.stdout.write(summary(local.units, output=output.uri, refused=chosen.refused) + "\n")
+    complete = all(unit.state.good for unit in local.units) and not chosen.refused
+    return ExitCode.DONE if complete else ExitCode.SOME_FAILED
 
 
 def _one_of(argument: str | None, option: str | None, name: str) -> str:
@@ -150,18 +144,34 @@ def _stage_options(context: click.Context, values: Mapping[str, Any], backends: 
     return options
 
 
-def choose_scenes(data: Storage, *, wanted: tuple[str, ...], first: int | None) -> tuple[str, ...]:
-    """Names of the scenes to run, checked: those asked for, or all of the data root, in order.
+@dataclass(frozen=True)
+class Scenes:
+    """The scenes of a run, and folders that cannot be scenes, each with the reason."""
+
+    accepted: tuple[str, ...]
+    refused: tuple[str, ...] = ()
+
+
+def choose_scenes(data: Storage, *, wanted: tuple[str, ...], first: int | None) -> Scenes:
+    """The scenes to run: those asked for, or all of the data root, in order.
+
+    A folder found there whose name cannot be accepted is refused without stopping the others.
 
     Raises:
-        UsageError: a name cannot be accepted.
+        UsageError: a name that was asked for cannot be accepted.
         InputMissing: there is no data root or no scene in it.
     """
-    names = list(dict.fromkeys(wanted)) or find_scenes(data)
-    for name in names:
-        check_name(name, kind="scene")
+    if wanted:
+        names = [check_name(name, kind="scene") for name in dict.fromkeys(wanted)]
+        refused: list[str] = []
+    else:
+        found = find_scenes(data)
+        names = [name for name in found if is_valid(name)]
+        refused = [f"scene name {name!r} is not accepted: use {NAME_RULE}." for name in found if not is_valid(name)]
+        if not names:
+            raise UsageError(f"{data.uri}: {refused[0]} Rename the folder, then run again.")
     check_distinct(names, kind="scene")
-    return tuple(names[:first])
+    return Scenes(tuple(names[:first]), tuple(refused))
 
 
 def check_writable(output: Storage) -> None:
@@ -222,6 +232,3 @@ _add_stage_options()
 def main() -> NoReturn:
     """The `ghost` command."""
     run_command(ghost)
-
-
-__all__ = ["GhostError", "check_writable", "choose_scenes", "ghost", "main"]

@@ -112,7 +112,7 @@ def _found(unit: UnitRun) -> str:
     return ", ".join(f"{name} {value}" for name, value in found.items())
 
 
-def summary(units: Sequence[UnitRun], *, output: str) -> str:
+def summary(units: Sequence[UnitRun], *, output: str, refused: Sequence[str] = ()) -> str:
     """The closing table: per scene and video what was found, how long it took, where it is, what failed and why."""
     lines = []
     for scene in dict.fromkeys(unit.scene for unit in units):
@@ -136,6 +136,8 @@ def summary(units: Sequence[UnitRun], *, output: str) -> str:
             lines.append(f"  look at  {output}/{scene}/report.html")
     counts = {state: sum(unit.state is state for unit in units) for state in State}
     parts = [f"{count} {state.value}" for state, count in counts.items() if count]
+    if refused:
+        lines += ["", *(f"  FAILED   {reason}" for reason in refused)]
     return "\n".join([*lines, "", f"{len(units)} units: {', '.join(parts)}"])
 
 

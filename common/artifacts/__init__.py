@@ -41,9 +41,13 @@ class Artifact:
         return f"{video}/{self.path}"
 
 
-SCENE = Artifact("scene", Unit.SCENE, "scene.json", "the videos of the scene: size, rate, codec, calibration when known")
+SCENE = Artifact(
+    "scene", Unit.SCENE, "scene.json", "the videos of the scene: size, rate, codec, calibration when known"
+)
 FRAMES = Artifact("frames", Unit.VIDEO, "frames/", "`time_table.npz`: PTS, key-frame and corrupt flag of every frame")
-MASKS = Artifact("masks", Unit.VIDEO, "mask_data.npz", "per frame a uint16 label image `mask_000000`; pixel = person id")
+MASKS = Artifact(
+    "masks", Unit.VIDEO, "mask_data.npz", "per frame a uint16 label image `mask_000000`; pixel = person id"
+)
 PEOPLE = Artifact("people", Unit.VIDEO, "json_data/", "per frame the people in it: id, box, area, score")
 LANDMARKS = Artifact("landmarks", Unit.VIDEO, "landmarks.npz", "33 BlazePose landmarks per person and frame (embedded)")
 BODIES = Artifact("bodies", Unit.VIDEO, "body_data/", "`person_<id>.npz`: 70 keypoints in 3D and 2D, translation")
@@ -51,9 +55,7 @@ PREVIEW = Artifact("preview", Unit.VIDEO, "segmentation.mp4", "the video with ma
 SYNCHRONIZATION = Artifact(
     "synchronization", Unit.SCENE, "synchronization.json", "start time of every camera, interval, verdict, all pairs"
 )
-IDENTITIES = Artifact(
-    "identities", Unit.SCENE, "cross_video_id_mapping.json", "`{video: {local id: id in the scene}}`"
-)
+IDENTITIES = Artifact("identities", Unit.SCENE, "cross_video_id_mapping.json", "`{video: {local id: id in the scene}}`")
 REPORT = Artifact("report", Unit.SCENE, "report.html", "one page that says what was found and how sure it is")
 
 ALL = (SCENE, FRAMES, MASKS, PEOPLE, LANDMARKS, BODIES, PREVIEW, SYNCHRONIZATION, IDENTITIES, REPORT)

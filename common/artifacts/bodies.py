@@ -212,9 +212,7 @@ def _check(body: PersonBody, where: str) -> None:
     if unknown:
         raise BadInput(f"{where}: parametric: expected some of {PARAMETRIC_NAMES}, got {sorted(unknown)}")
     arrays = body.arrays
-    rows = check_fields(
-        where, arrays, {name: f for name, f in (_FIELDS | _PARAMETRIC).items() if name in arrays}
-    )
+    rows = check_fields(where, arrays, {name: f for name, f in (_FIELDS | _PARAMETRIC).items() if name in arrays})
     if rows == 0:
         raise BadInput(f"{where}: expected at least one frame, got none; a person without frames has no file")
     if body.frame_indices[0] < 0:

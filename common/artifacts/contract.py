@@ -79,9 +79,7 @@ def check_person(name: str, person: int) -> int:
         person: id within one video; 0 is the background and no person.
     """
     if not 1 <= person <= MAX_PERSON:
-        raise BadInput(
-            f"{name}: person id expected in 1..{MAX_PERSON} (label images are uint16), got {person}"
-        )
+        raise BadInput(f"{name}: person id expected in 1..{MAX_PERSON} (label images are uint16), got {person}")
     return int(person)
 
 
@@ -131,9 +129,7 @@ def _check_headers(
     rows = FREE
     for name, field in fields.items():
         if name not in headers:
-            raise BadInput(
-                f"{where}: {name}: expected {describe(field.shape, field.dtype)}, but it is missing"
-            )
+            raise BadInput(f"{where}: {name}: expected {describe(field.shape, field.dtype)}, but it is missing")
         shape, dtype = headers[name]
         expected = tuple(rows if size == FREE else size for size in field.shape)
         check_header(f"{where}: {name}", shape, dtype, shape=expected, dtype=field.dtype)
@@ -145,24 +141,18 @@ def _check_headers(
 def check_increasing(name: str, values: npt.NDArray[Any]) -> None:
     """Raises BadInput unless `values` (n,) are finite and each is greater than the one before."""
     if not np.isfinite(values).all():
-        raise BadInput(
-            f"{name}: expected finite values, got {np.count_nonzero(~np.isfinite(values))} that are not"
-        )
+        raise BadInput(f"{name}: expected finite values, got {np.count_nonzero(~np.isfinite(values))} that are not")
     back = np.flatnonzero(values[1:] <= values[:-1])
     if back.size:
         at = int(back[0])
-        raise BadInput(
-            f"{name}: expected increasing values, got {values[at]} before {values[at + 1]} at {at}"
-        )
+        raise BadInput(f"{name}: expected increasing values, got {values[at]} before {values[at + 1]} at {at}")
 
 
 def check_unit_interval(name: str, values: npt.NDArray[np.floating[Any]]) -> None:
     """Raises BadInput unless every value lies in [0, 1]; NaN does not."""
     bad = ~((values >= 0) & (values <= 1))
     if bad.any():
-        raise BadInput(
-            f"{name}: expected values in [0, 1], got {values[bad].flat[0]} ({np.count_nonzero(bad)} such)"
-        )
+        raise BadInput(f"{name}: expected values in [0, 1], got {values[bad].flat[0]} ({np.count_nonzero(bad)} such)")
 
 
 def place(artifact: str, path: Path) -> str:

@@ -174,9 +174,7 @@ def _time_base(path: Path, text: str) -> Fraction:
         time_base = Fraction(text)
     except (ValueError, ZeroDivisionError):
         time_base = Fraction(0)
-    _check(
-        path, "properties.time_base", text, lambda _: time_base > 0, 'a positive fraction such as "1/90000"'
-    )
+    _check(path, "properties.time_base", text, lambda _: time_base > 0, 'a positive fraction such as "1/90000"')
     return time_base
 
 

@@ -5,11 +5,14 @@ The original's format: `{video id: {"<local id>": id in the scene}}`. Ids in the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from common.artifacts.json_files import read_json, write_json
 from common.errors import BadInput
+
+_LOCAL_ID = re.compile(r"[1-9][0-9]{0,4}")  # as json writes a person's id, a uint16 from 1
 
 Identities = Mapping[str, Mapping[int, int]]
 
@@ -38,7 +41,7 @@ def _people(file: str, video: str, people: object) -> dict[int, int]:
     if not isinstance(people, dict):
         raise BadInput(f"{file}: {video}: expected an object, got {type(people).__name__}.")
     for local, person in people.items():
-        if not local.isdecimal() or not isinstance(person, int) or isinstance(person, bool) or person < 1:
+        if not _LOCAL_ID.fullmatch(local) or not isinstance(person, int) or isinstance(person, bool) or person < 1:
             raise BadInput(f"{file}: {video}: expected {{local id: id from 1}}, got {{{local!r}: {person!r}}}.")
     if len(set(people.values())) < len(people):
         raise BadInput(f"{file}: {video}: two people of one video have the same id in the scene: {people!r}.")

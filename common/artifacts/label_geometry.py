@@ -101,10 +101,7 @@ def exclusive_labels(
     if len(set(ids)) < len(ids):
         raise ValueError(f"every person needs one mask, got the ids {ids}")
     frame = _Box(0, 0, width, height)
-    boxes = [
-        _Box(x0, y0, x0 + soft.shape[1], y0 + soft.shape[0]).intersection(frame)
-        for _, soft, (x0, y0) in people
-    ]
+    boxes = [_Box(x0, y0, x0 + soft.shape[1], y0 + soft.shape[0]).intersection(frame) for _, soft, (x0, y0) in people]
     labels = np.zeros((height, width), np.uint16)
     for i, (person, soft, corner) in enumerate(people):
         mine = _view(soft, corner, boxes[i])

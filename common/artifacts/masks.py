@@ -136,9 +136,7 @@ class Masks:
         self._check(frame)
         return self._npz.read(entry_name(frame))
 
-    def crop(
-        self, frame: int, person: int, box: Sequence[int] | npt.NDArray[np.integer[Any]]
-    ) -> npt.NDArray[np.bool_]:
+    def crop(self, frame: int, person: int, box: Sequence[int] | npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.bool_]:
         """Where a person is within a box; inflates no further than the box's lower edge, keeps its rows only.
 
         Args:

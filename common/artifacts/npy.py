@@ -190,9 +190,7 @@ def read_header(stream: Stream) -> Header:
     raw = prefix + stream.take(length)
     match = _HEADER_TEXT.fullmatch(raw, start)
     if match is None:
-        raise ValueError(
-            f"its header is not that of an array of numbers or text: {raw[start : start + 80]!r}"
-        )
+        raise ValueError(f"its header is not that of an array of numbers or text: {raw[start : start + 80]!r}")
     descr, fortran, sizes = (group.decode("ascii") for group in match.groups())
     try:
         dtype = np.dtype(descr)

@@ -33,9 +33,7 @@ from common.artifacts.npy import (
 )
 from common.errors import BadInput
 
-MAX_ARRAY_BYTES = (
-    1 << 30
-)  # chosen by hand: no artifact needs more at once; 1 MB of deflated zeros can claim 1 GiB
+MAX_ARRAY_BYTES = 1 << 30  # chosen by hand: no artifact needs more at once; 1 MB of deflated zeros can claim 1 GiB
 
 _1980_01_01 = 33  # MS-DOS date, the earliest there is
 _MARK_16, _MARK_32 = 0xFFFF, 0xFFFFFFFF  # "look into the zip64 record"
@@ -114,9 +112,7 @@ class NpzWriter:
         self._file.write(self._directory)
         if count >= _MARK_16 or max(start, size) >= _ZIP64_FROM:
             end = start + size
-            self._file.write(
-                b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, count, count, size, start)
-            )
+            self._file.write(b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, count, count, size, start))
             self._file.write(b"PK\6\7" + struct.pack("<IQI", 0, end, 1))
         few = min(count, _MARK_16)
         self._file.write(
@@ -213,9 +209,7 @@ class NpzReader:
         if not 0 <= member.header_offset < self._size:
             raise self._damaged(name, "the directory says that it lies outside the file")
         self._file.seek(member.header_offset)
-        local = self._file.read(
-            30
-        )  # of use only for the lengths of name and extra field, which may differ here
+        local = self._file.read(30)  # of use only for the lengths of name and extra field, which may differ here
         if len(local) < 30 or not local.startswith(b"PK\3\4"):
             raise self._damaged(name, "its local header is not where the directory says")
         self._file.seek(sum(struct.unpack("<HH", local[26:])), io.SEEK_CUR)

@@ -186,9 +186,7 @@ def load_tracks(folder: Path) -> PeopleTable:
         BadInput: as in `load_frame`; no file at all, or files that disagree about the size of the frames.
         OSError: the folder cannot be read.
     """
-    paths = {
-        int(match[1]): entry.path for entry in os.scandir(folder) if (match := _FILE.fullmatch(entry.name))
-    }
+    paths = {int(match[1]): entry.path for entry in os.scandir(folder) if (match := _FILE.fullmatch(entry.name))}
     if not paths:
         raise BadInput(f"{place('people', folder)}: expected mask_000000.json ..., got no such file")
     all_frames = [load_frame(Path(paths[frame])) for frame in sorted(paths)]
@@ -196,9 +194,7 @@ def load_tracks(folder: Path) -> PeopleTable:
     for people in all_frames:
         if (people.height, people.width) != size:
             where = place("people", folder / file_name(people.frame))
-            raise BadInput(
-                f"{where}: mask_height, mask_width: expected {size}, got {(people.height, people.width)}"
-            )
+            raise BadInput(f"{where}: mask_height, mask_width: expected {size}, got {(people.height, people.width)}")
     rows = [(people.frame, label) for people in all_frames for label in people.people]
     return PeopleTable(
         frames=np.array(sorted(paths), np.int64),

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from common.artifacts.json_files import read_json, write_json
 from common.errors import BadInput
 
 SCHEMA = 1
 VERDICTS = ("ok", "uncertain", "unknown")
+
+_ROUNDING_S = 1e-6  # start times are written rounded
+_PEAK_ROUNDING = 1e-3  # correlations are computed in single precision
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class CameraStart:
 
     Attributes:
         start_time: scene time at which its PTS is 0, seconds; None if unknown.
-        interval: half width of the 95 % interval of start_time against the other cameras, seconds; None if it cannot be given.
+        interval: half width of the 95 % interval of start_time against the other cameras, seconds; None if it cannot
+            be given.
         verdict: "ok", "uncertain" (a number with a warning) or "unknown" (no number).
         confidence: how far the common correlation peak with all others stands out of its own noise, in standard
             deviations; None where there is too little to judge by.
@@ -96,16 +99,19 @@ def save(path: Path, synchronization: Synchronization) -> None:
 def load(path: Path) -> Synchronization:
     """Reads and validates synchronization.json. Raises BadInput that names the offending field."""
     document = read_json(path)
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise BadInput(
-            f"{path.name}: schema: expected {SCHEMA}, got {document.get('schema') if isinstance(document, dict) else document!r}."
-        )
-    try:
-        cameras = {video: _camera(path.name, video, entry) for video, entry in document["cameras"].items()}
-        pairs = tuple(_pair(path.name, entry) for entry in document["pairs"])
-        return Synchronization(document["scene"], cameras, pairs, document["method"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise BadInput(f"{path.name}: {type(error).__name__}: {error}.") from error
+    if not isinstance(document, dict):
+        raise BadInput(f"{path.name}: expected an object, got {type(document).__name__}.")
+    if document.get("schema") != SCHEMA:
+        raise BadInput(f"{path.name}: schema: expected {SCHEMA}, got {document.get('schema')!r}.")
+    for field, kind in (("scene", str), ("method", str), ("cameras", dict), ("pairs", list)):
+        if not isinstance(document.get(field), kind):
+            raise BadInput(f"{path.name}: {field}: expected {kind.__name__}, got {document.get(field)!r}.")
+    cameras = {video: _camera(f"{path.name}: cameras.{video}", entry) for video, entry in document["cameras"].items()}
+    pairs = tuple(_pair(f"{path.name}: pairs.{index}", entry, cameras) for index, entry in enumerate(document["pairs"]))
+    starts = [camera.start_time for camera in cameras.values() if camera.start_time is not None]
+    if starts and min(starts) > _ROUNDING_S:
+        raise BadInput(f"{path.name}: cameras: expected the earliest start_time to be 0, got {min(starts)}.")
+    return Synchronization(document["scene"], cameras, pairs, document["method"])
 
 
 def validate(path: Path) -> None:
@@ -113,21 +119,63 @@ def validate(path: Path) -> None:
     load(path)
 
 
-def _camera(file: str, video: str, entry: dict[str, Any]) -> CameraStart:
-    camera = CameraStart(**{**entry, "reasons": tuple(entry["reasons"]), "advice": tuple(entry["advice"])})
-    where = f"{file}: cameras.{video}"
+def _camera(where: str, entry: object) -> CameraStart:
+    try:
+        camera = CameraStart(**entry)  # type: ignore[arg-type]  # whatever JSON holds
+    except TypeError as error:
+        raise BadInput(f"{where}: {error}.") from error
     if camera.verdict not in VERDICTS:
         raise BadInput(f"{where}.verdict: expected one of {VERDICTS}, got {camera.verdict!r}.")
+    _check_number(f"{where}.start_time", camera.start_time, minimum=0.0)
+    _check_number(f"{where}.interval", camera.interval, minimum=0.0)
+    _check_number(f"{where}.confidence", camera.confidence)
     if (camera.start_time is None) is not (camera.verdict == "unknown"):
         raise BadInput(f"{where}.start_time: {camera.start_time!r} does not go with verdict {camera.verdict!r}.")
-    if camera.start_time is not None and not (math.isfinite(camera.start_time) and camera.start_time >= 0):
-        raise BadInput(f"{where}.start_time: expected seconds from 0, got {camera.start_time!r}.")
-    return camera
+    return replace(
+        camera,
+        reasons=_texts(f"{where}.reasons", camera.reasons),
+        advice=_texts(f"{where}.advice", camera.advice),
+    )
 
 
-def _pair(file: str, entry: dict[str, Any]) -> PairOffset:
-    people = tuple((int(a), int(b)) for a, b in entry["people"])
-    pair = PairOffset(**{**entry, "people": people})
-    if not -1.001 <= pair.peak <= 1.001:
-        raise BadInput(f"{file}: pairs.{pair.first}-{pair.second}.peak: expected -1..1, got {pair.peak!r}.")
-    return pair
+def _pair(where: str, entry: object, cameras: Mapping[str, CameraStart]) -> PairOffset:
+    try:
+        pair = PairOffset(**entry)  # type: ignore[arg-type]  # whatever JSON holds
+    except TypeError as error:
+        raise BadInput(f"{where}: {error}.") from error
+    for field in ("first", "second"):
+        if getattr(pair, field) not in cameras:
+            raise BadInput(f"{where}.{field}: expected one of {', '.join(cameras)}, got {getattr(pair, field)!r}.")
+    for field in ("offset", "interval", "confidence", "residual"):
+        _check_number(f"{where}.{field}", getattr(pair, field))
+    _check_number(f"{where}.overlap", pair.overlap, minimum=0.0, required=True)
+    _check_number(f"{where}.peak", pair.peak, minimum=-1 - _PEAK_ROUNDING, maximum=1 + _PEAK_ROUNDING, required=True)
+    try:
+        people = tuple((int(a), int(b)) for a, b in pair.people)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{where}.people: expected pairs of local ids, got {pair.people!r}.") from error
+    return replace(pair, people=people)
+
+
+def _check_number(
+    where: str,
+    value: object,
+    *,
+    minimum: float = -math.inf,
+    maximum: float = math.inf,
+    required: bool = False,
+) -> None:
+    """Raises BadInput unless `value` is a number in the range, or None where that may be."""
+    if value is None and not required:
+        return
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not minimum <= value <= maximum or not math.isfinite(value):  # type: ignore[operator, arg-type]
+        lowest = f" from {minimum:g}" if math.isfinite(minimum) else ""
+        highest = f" to {maximum:g}" if math.isfinite(maximum) else ""
+        raise BadInput(f"{where}: expected a number{lowest}{highest}{'' if required else ' or null'}, got {value!r}.")
+
+
+def _texts(where: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
+        raise BadInput(f"{where}: expected a list of texts, got {value!r}.")
+    return tuple(value)

@@ -105,9 +105,7 @@ def probe(path: Path) -> VideoProperties:
     with open_video(path) as (container, stream):
         frame = _first_frame(container, stream)
         if frame is None:
-            raise BadInput(
-                f"{path.name}: no frame can be decoded. Copy the file again or leave this camera out."
-            )
+            raise BadInput(f"{path.name}: no frame can be decoded. Copy the file again or leave this camera out.")
         rotation = clockwise_rotation(frame)
         rate = stream.guessed_rate or stream.average_rate or stream.base_rate
         if not rate or stream.time_base is None:
@@ -167,6 +165,8 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
         raise BadInput(
             f"{path.name}: holds no video stream (only audio or data). Choose the file that has the pictures."
         )
+    if stream.codec_context is None:  # the stub does not know that a codec can be unknown
+        raise BadInput(f"{path.name}: its pictures are coded in a way that cannot be decoded. {CONVERT}")
     width, height = stream.width, stream.height
     if width * height > MAX_PIXELS:
         raise BadInput(

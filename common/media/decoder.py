@@ -11,6 +11,7 @@ import av.error
 import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -73,34 +74,32 @@ def decode_indices(
     if len(wanted) == 0:
         return
     with open_video(path, threads=threads) as (container, stream):
-        if only_keys:
-            stream.codec_context.skip_frame = "NONKEY"
         reader = _Reader(path, container, stream, table, tally)
-        frames = reader.matched(0) if only_keys else reader.positioned(int(wanted[0]))
+        frames = reader.keys() if only_keys else reader.positioned(int(wanted[0]))
         position = 0
         while position < len(wanted):
             found = next(frames, None)
             if found is None:
                 break
             index, frame, corrupt = found
-            passed = int(np.searchsorted(wanted, index))
-            if passed > position:
-                tally.missing += passed - position
-                position = passed
-            if position < len(wanted) and wanted[position] == index:
-                position += 1
+            reached = int(np.searchsorted(wanted, index, side="right"))
+            if reached <= position:  # not there yet: frames that lead to it, or that a seek repeats
+                continue
+            is_wanted = wanted[reached - 1] == index
+            tally.missing += reached - position - is_wanted
+            position = reached
+            if is_wanted:
                 tally.delivered += 1
                 tally.corrupt += corrupt
                 yield index, frame, corrupt
             if not only_keys and position < len(wanted):
                 target = int(wanted[position])
+                # Only from here, for a seek may land before the frame that is at hand
                 if table.key_at_or_before(target) > index + _REORDER:
                     frames = reader.positioned(target)
         tally.missing += len(wanted) - position
     if not reader.anything:
-        raise BadInput(
-            f"{path.name}: none of its {len(table)} frames can be decoded. Copy it again or leave it out."
-        )
+        raise BadInput(f"{path.name}: none of its {len(table)} frames can be decoded. Copy it again or leave it out.")
 
 
 class _Reader:
@@ -113,18 +112,46 @@ class _Reader:
         self._table, self._tally = table, tally
         self.anything = False
 
-    def matched(self, expected: int) -> Iterator[_Matched]:
-        """Frames from where the container stands, with their index in the table and whether they are damaged.
+    def keys(self) -> Iterator[_Matched]:
+        """All key frames, and nothing else decoded."""
+        return self._matched(self._decoded_keys(), expected=0)
+
+    def positioned(self, index: int) -> Iterator[_Matched]:
+        """Frames from the key frame at or before `index` on.
+
+        Containers look for a position by decoding time or by an index that may be missing, and can land too
+        late; then the search goes one key frame further back, and at last to the beginning.
+        """
+        key = self._table.key_at_or_before(index)
+        if key == 0 and not self.anything:
+            return self._matched(self._decoded(), expected=0)
+        for candidate in (key, self._table.key_at_or_before(key - 1)):
+            frames = self._sought(candidate)
+            first = next(frames, None)
+            if first is not None and first[0] <= candidate:
+                return chain([first], frames)
+        return self._sought(0)
+
+    def _sought(self, index: int) -> Iterator[_Matched]:
+        try:
+            self._container.seek(int(self._table.pts[index]), stream=self._stream)
+        except av.error.FFmpegError:  # no index, or a damaged one
+            return iter(())
+        return self._matched(self._decoded(), expected=index)
+
+    def _matched(self, decoded: Iterator[VideoFrame], *, expected: int) -> Iterator[_Matched]:
+        """The frames with their index in the table and whether they are damaged.
 
         The decoder marks the frame in which it finds damage, and not those that are predicted from it. Here
         all are marked up to the next key frame, as are those after a missing frame. A B-frame that is shown
         just before the damaged frame, and predicted from it, escapes.
 
         Args:
-            expected: index that comes first if nothing is missing.
+            decoded: frames as they come from the decoder.
+            expected: index of the first if nothing is missing.
         """
         suspect, last = False, expected - 1
-        for frame in self._decoded():
+        for frame in decoded:
             index = self._index(frame)
             if index is None:  # hidden by an edit list
                 continue
@@ -140,48 +167,34 @@ class _Reader:
             self.anything, last = True, index
             yield index, frame, suspect
 
-    def positioned(self, index: int) -> Iterator[_Matched]:
-        """Frames from the key frame at or before `index` on.
-
-        Containers look for a position by decoding time or by an index that may be missing, and can land too
-        late; then the search goes one key frame further back, and at last to the beginning.
-        """
-        key = self._table.key_at_or_before(index)
-        if key == 0 and not self.anything:
-            return self.matched(0)
-        for candidate in (key, self._table.key_at_or_before(key - 1)):
-            frames = self._sought(candidate)
-            first = next(frames, None)
-            if first is not None and first[0] <= candidate:
-                return chain([first], frames)
-        return self._sought(0)
-
-    def _sought(self, index: int) -> Iterator[_Matched]:
-        try:
-            self._container.seek(int(self._table.pts[index]), stream=self._stream)
-        except av.error.FFmpegError:  # no index, or a damaged one
-            return iter(())
-        return self.matched(index)
-
     def _decoded(self) -> Iterator[VideoFrame]:
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except av.error.FFmpegError:  # the container breaks off; the decoder may still hold frames
-                yield from self._flushed()
-                return
-            if packet is None:
-                return
-            try:
-                yield from packet.decode()  # the last packet is empty and flushes the decoder
-            except av.error.FFmpegError:  # decode() of the container would stop here for good
-                self._tally.lost_packets += 1
+        for packet in self._packets():  # the last one is empty and flushes the decoder
+            yield from self._frames_of(packet)
 
-    def _flushed(self) -> list[VideoFrame]:
+    def _decoded_keys(self) -> Iterator[VideoFrame]:
+        """Each key frame by itself.
+
+        The decoder's own `skip_frame = NONKEY` is no substitute: it gives the key frames of open GOPs in
+        reverse order and decodes all of VP9 (PyAV 18.1 with FFmpeg 8.1).
+        """
+        for packet in self._packets():
+            if packet is not None and packet.is_keyframe and packet.size:
+                yield from self._frames_of(packet)
+                yield from self._frames_of(None)
+                self._stream.codec_context.flush_buffers()
+
+    def _packets(self) -> Iterator[Packet[VideoStream] | None]:
         try:
-            return self._stream.codec_context.decode(None)
-        except av.error.FFmpegError:
+            yield from self._container.demux(self._stream)
+        except av.error.FFmpegError:  # the container breaks off; the decoder may still hold frames
+            yield None
+
+    def _frames_of(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
+        """What a packet brings out of the decoder; nothing if it refuses. None asks for what it still holds."""
+        try:
+            return self._stream.codec_context.decode(packet)
+        except av.error.FFmpegError:  # the container's own decode() would stop here for good
+            self._tally.lost_packets += packet is not None
             return []
 
     def _index(self, frame: VideoFrame) -> int | None:

@@ -55,9 +55,7 @@ class VideoWriter:
             self._origin = 0.0 if seconds is None else seconds
             self._open(image)
         if image.shape != self._shape or image.dtype != np.uint8:
-            raise ValueError(
-                f"{self._path.name}: expected {self._shape} uint8, got {image.shape} {image.dtype}"
-            )
+            raise ValueError(f"{self._path.name}: expected {self._shape} uint8, got {image.shape} {image.dtype}")
         pts = self._pts(seconds)
         height, width = image.shape[:2]
         if height % 2 or width % 2:  # yuv420p halves both sides
@@ -91,9 +89,7 @@ class VideoWriter:
     def _open(self, image: npt.NDArray[np.uint8]) -> None:
         self._shape = image.shape
         if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-            raise ValueError(
-                f"{self._path.name}: expected (height, width, 3) uint8, got {image.shape} {image.dtype}"
-            )
+            raise ValueError(f"{self._path.name}: expected (height, width, 3) uint8, got {image.shape} {image.dtype}")
         height, width = image.shape[:2]
         with _disk_errors():
             # faststart puts the index first, so that a browser can begin to play

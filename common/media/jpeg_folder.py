@@ -24,9 +24,7 @@ class Track(Protocol):
         ...
 
 
-def write_jpegs(
-    path: Path, table: TimeTable, folder: Path, *, track: Track | None = None, threads: int = 1
-) -> int:
+def write_jpegs(path: Path, table: TimeTable, folder: Path, *, track: Track | None = None, threads: int = 1) -> int:
     """Writes every frame as `<folder>/<index>.jpg` and returns how many there are.
 
     Indices are those of the time table, from 000000; a frame that cannot be decoded leaves a gap. The pixels
@@ -48,9 +46,7 @@ def write_jpegs(
     with frames(path, table, threads=threads) as stream:
         for frame in _tracked(stream, len(table), track):
             # 4:2:0 as in nearly all videos; "fastdct" makes no measurable difference
-            content = simplejpeg.encode_jpeg(
-                frame.image, quality=QUALITY, colorspace="RGB", colorsubsampling="420"
-            )
+            content = simplejpeg.encode_jpeg(frame.image, quality=QUALITY, colorspace="RGB", colorsubsampling="420")
             try:
                 (folder / FILE_NAME.format(frame.index)).write_bytes(content)
             except OSError as error:

@@ -82,9 +82,7 @@ class TimeTable:
             raise ValueError("nearest: expected times in seconds, got NaN")
         after = np.searchsorted(self.seconds, times).clip(0, len(self) - 1)
         before = (after - 1).clip(0)
-        return np.where(times - self.seconds[before] <= self.seconds[after] - times, before, after).astype(
-            np.int64
-        )
+        return np.where(times - self.seconds[before] <= self.seconds[after] - times, before, after).astype(np.int64)
 
     def key_at_or_before(self, index: int) -> int:
         """Index of the last key frame at or before `index`; 0 if there is none."""
@@ -113,9 +111,7 @@ def read_time_table(path: Path) -> TimeTable:
         pts, first = np.unique(np.array(packets.pts, np.int64), return_index=True)
         span = float((int(pts[-1]) - int(pts[0])) * stream.time_base)
         if span > MAX_SPAN_S:
-            raise BadInput(
-                f"{path.name}: times span {span:.3g} s, at most {MAX_SPAN_S:.0f} are accepted. {CONVERT}"
-            )
+            raise BadInput(f"{path.name}: times span {span:.3g} s, at most {MAX_SPAN_S:.0f} are accepted. {CONVERT}")
         declared = stream.frames - packets.discarded if container.format.name.startswith("mov") else 0
         missing_end = _unfilled(container, stream, packets) > _UNFILLED_S
         return TimeTable(
@@ -176,11 +172,6 @@ def _unfilled(container: InputContainer, stream: VideoStream, packets: _Packets)
     """Seconds of the duration that Matroska and WebM announce, after the end of the last frame."""
     claimed = claimed_duration(container, stream)
     is_about_pictures = "DURATION" in stream.metadata or len(container.streams) == 1
-    if (
-        claimed is None
-        or stream.time_base is None
-        or not is_about_pictures
-        or "matroska" not in container.format.name
-    ):
+    if claimed is None or stream.time_base is None or not is_about_pictures or "matroska" not in container.format.name:
         return 0.0  # MP4 counts its frames instead; a torn AVI claims what is left of it
     return claimed - float(packets.end * stream.time_base)

@@ -49,7 +49,7 @@ class Storage(Protocol):
         ...
 
     def sizes(self, folder: str) -> dict[str, int]:
-        """Bytes of all files directly in a folder, by key; empty if there is none. One question where `size` takes many."""
+        """Bytes of all files directly in a folder, by key: one question where `size` takes many."""
         ...
 
     def list(self, prefix: str) -> list[str]:
@@ -62,6 +62,10 @@ class Storage(Protocol):
 
     def attempt(self, scene: str, label: str) -> AbstractContextManager[Path]:
         """A private local folder for the files of one attempt; gone afterwards, and so are those of dead attempts."""
+        ...
+
+    def sweep(self, scene: str) -> None:
+        """Removes what dead attempts at units of a scene have left; touches nothing where there is none."""
         ...
 
     def lock(self, key: str) -> AbstractContextManager[None]:

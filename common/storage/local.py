@@ -66,9 +66,10 @@ class LocalStorage:
     def remove(self, key: str) -> None:
         """Removes a file if it exists."""
         path = self._path(key)
-        with _writing(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            path.unlink()
-            sync_folder(path.parent)
+        if os.path.lexists(path):  # a read-only file system refuses even to remove what is not there
+            with _writing(path):
+                path.unlink(missing_ok=True)
+                sync_folder(path.parent)
 
     def size(self, key: str) -> int | None:
         """Bytes of a file, or None."""
@@ -129,6 +130,14 @@ class LocalStorage:
                 if alive is not None:
                     alive.close()  # before the folder goes: NFS keeps open files under another name in it
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def sweep(self, scene: str) -> None:
+        """Removes the attempts of dead processes."""
+        parent = self._path(scene) / _ATTEMPTS
+        if parent.is_dir() and any(parent.iterdir()):
+            with _locked(self._path(f"{scene}/{_SWEEPING}")) as is_locked, _writing(parent):
+                if is_locked:
+                    _sweep(parent)
 
     @contextlib.contextmanager
     def lock(self, key: str) -> Iterator[None]:

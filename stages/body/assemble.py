@@ -98,4 +98,4 @@ def reprojection_px(body: PersonBody) -> NDArray[np.float64]:
     good = np.isfinite(squares)
     weight = np.where(good, body.confidence, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.sqrt((weight * np.where(good, squares, 0.0)).sum(axis=1) / weight.sum(axis=1))
+        return np.asarray(np.sqrt((weight * np.where(good, squares, 0.0)).sum(axis=1) / weight.sum(axis=1)))

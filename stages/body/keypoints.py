@@ -56,7 +56,7 @@ def to_mhr70(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def confidence_to_mhr70(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Confidence (N, 33) of landmarks as that (N, 70) of keypoints; the neck has the worse shoulder's, 0 what is missing."""
+    """Confidence (N, 33) as that (N, 70) of keypoints: the neck has the worse shoulder's, what is missing 0."""
     keypoints = np.zeros((len(confidence), MHR70_COUNT))
     keypoints[:, _KEYPOINTS] = confidence[:, _LANDMARKS]
     keypoints[:, NECK] = keypoints[:, list(SHOULDERS)].min(axis=1)

@@ -114,9 +114,7 @@ def place(
     return Placement(translation, inlier, residual)
 
 
-def _solve(
-    points: NDArray[np.float64], rays: NDArray[np.float64], weight: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _solve(points: NDArray[np.float64], rays: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weighted least squares of t, (N, 3), by its normal equations."""
     x, y = rays[..., 0], rays[..., 1]
     right_x, right_y = x * points[..., 2] - points[..., 0], y * points[..., 2] - points[..., 1]

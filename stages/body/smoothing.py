@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from common.artifacts.bodies import PersonBody
 
 WINDOW = 0.15
-"""Half-width in seconds, chosen by hand: 3 Hz passes at 93 %, 5 Hz at 65 %, 7 Hz at 21 % (measured at 30 and 60 fps)."""
+"""Half-width in seconds, chosen by hand: 3 Hz passes at 93 %, 5 Hz at 65 %, 7 Hz at 21 % (at 30 and at 60 fps)."""
 
 _MIN_NEIGHBOURS = 5  # a parabola through three or four points smooths nothing
 _ROBUST_ROUNDS = 2
@@ -33,7 +33,7 @@ def smooth(
     """Trajectories smoothed over time.
 
     The typical residual against which outliers are judged is the larger of the median over the whole track and
-    the mean of the neighbourhood: a single wrong frame stands out from both, while in a kick all neighbours have
+    the mean of its neighbours: a single wrong frame stands out from both, while in a kick all neighbours have
     large residuals and none is cut off.
 
     Args:
@@ -45,7 +45,7 @@ def smooth(
     Returns:
         (N, J, d). Missing stays missing. A sample with fewer than five neighbours (itself included) is unchanged.
     """
-    seen = np.isfinite(values).all(axis=2)
+    seen = np.asarray(np.isfinite(values).all(axis=2))
     base = np.where(seen, 1.0 if weights is None else np.maximum(weights, 1e-3), 0.0)
     clean = np.where(seen[..., None], values, 0.0)
     robust = np.ones_like(base)
@@ -81,7 +81,7 @@ def _sparse(
     values: NDArray[np.float32], times: NDArray[np.float64], weights: NDArray[np.float64], *, window: float
 ) -> NDArray[np.float32]:
     """`smooth` on the keypoints that are ever seen: 22 of 70 for BlazePose."""
-    used = np.flatnonzero(np.isfinite(values).all(axis=2).any(axis=0))
+    used = np.flatnonzero(np.asarray(np.isfinite(values).all(axis=2)).any(axis=0))
     result = values.copy()
     result[:, used] = smooth(values[:, used].astype(np.float64), times, weights=weights[:, used], window=window)
     return result
@@ -92,7 +92,9 @@ def _kernel(
 ) -> tuple[slice, slice, NDArray[np.float64], NDArray[np.float64]]:
     """Samples and their neighbours `offset` rows later: both as slices, distance in windows, tricube weight."""
     here, there = (
-        (slice(0, len(times) - offset), slice(offset, None)) if offset >= 0 else (slice(-offset, None), slice(0, offset))
+        (slice(0, len(times) - offset), slice(offset, None))
+        if offset >= 0
+        else (slice(-offset, None), slice(0, offset))
     )
     distance = (times[there] - times[here]) / window
     tricube = np.where(np.abs(distance) < 1, (1 - np.minimum(np.abs(distance), 1) ** 3) ** 3, 0.0)
@@ -141,7 +143,7 @@ def _bisquare(
     """Tukey's bisquare weight of each residual (N, J)."""
     near, total = np.zeros_like(residual), np.zeros_like(residual)
     reach = _reach(times, window)
-    for offset in range(-reach, reach + 1):
+    for offset in (*range(-reach, 0), *range(1, reach + 1)):  # not the sample itself: it would vouch for itself
         here, there, _, tricube = _kernel(times, offset, window)
         weight = tricube[:, None] * weights[there]
         near[here] += weight * residual[there]
@@ -151,4 +153,4 @@ def _bisquare(
         [np.median(r[w > 0]) if (w > 0).any() else 0.0 for r, w in zip(residual.T, weights.T, strict=True)]
     )
     scale = _BISQUARE * np.maximum(np.maximum(local, typical), 1e-12)
-    return np.square(1 - np.square(np.minimum(residual / scale, 1)))
+    return np.asarray(np.square(1 - np.square(np.minimum(residual / scale, 1))))

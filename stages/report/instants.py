@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 _CANDIDATES = 8  # per instant, chosen by hand
@@ -35,7 +36,7 @@ def choose_instants(spans: Sequence[Span], *, count: int, seen: Callable[[float]
 def best_window(spans: Sequence[Span]) -> Span:
     """The longest stretch in which as many recordings run at once as ever do; (0, 0) without recordings."""
     edges = sorted({edge for span in spans for edge in span})
-    stretches = list(zip(edges[:-1], edges[1:], strict=True))
+    stretches = list(itertools.pairwise(edges))
     running = [sum(begin <= low and high <= end for begin, end in spans) for low, high in stretches]
     most = max(running, default=0)
     best = [stretch for stretch, count in zip(stretches, running, strict=True) if count == most]

@@ -16,7 +16,7 @@ from common.drawing import Drawn, draw_people, fitting_size
 from common.errors import BadInput
 from common.media.decode import read_frames
 from stages.report.gather import Evidence, VideoEvidence
-from stages.report.sections.people import look
+from stages.report.looks import look
 
 HEIGHT = 360
 """Of a picture, pixels; smaller frames are not enlarged."""

@@ -56,6 +56,16 @@ def camera_statuses(evidence: Evidence) -> tuple[CameraStatus, ...]:
     return tuple(_status(evidence, video) for video in evidence.videos)
 
 
+def advice_for(statuses: tuple[CameraStatus, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Every piece of advice once, with the cameras that it is for; none means all of them."""
+    cameras: dict[str, list[str]] = {}
+    for status in statuses:
+        for advice in filter(None, status.advice):
+            cameras.setdefault(advice, []).append(status.video)
+    everybody = [status.video for status in statuses]
+    return tuple((advice, () if videos == everybody else tuple(videos)) for advice, videos in cameras.items())
+
+
 def failure_advice(failure: Failure) -> str:
     """What to do about a failure, by its exit code; "" for a code that ghost does not know."""
     known = failure.exit_code in list(ExitCode)

@@ -37,12 +37,14 @@ def signed(value: float | None, *, digits: int = 3) -> str:
     """`+0.123 s`, with a real minus sign."""
     if value is None or not math.isfinite(value):
         return NONE
-    return f"{value:+.{digits}f} s".replace("-", "−")
+    return f"{_plain(value, digits):+.{digits}f} s".replace("-", "−")
 
 
 def number(value: float | None, *, digits: int = 2) -> str:
     """A plain number; a dash for None and NaN."""
-    return NONE if value is None or not math.isfinite(value) else f"{value:.{digits}f}".replace("-", "−")
+    return (
+        NONE if value is None or not math.isfinite(value) else f"{_plain(value, digits):.{digits}f}".replace("-", "−")
+    )
 
 
 def percent(value: float | None) -> str:
@@ -59,6 +61,13 @@ def memory(value: int) -> str:
     return f"{value / 2**20:.0f} MiB"
 
 
+def size(value: int) -> str:
+    """Of a file: `870 B`, `12 kB`, `1.4 MB`."""
+    if value < 1000:
+        return f"{value} B"
+    return f"{value / 1e3:.0f} kB" if value < 1e6 else f"{value / 1e6:.1f} MB"
+
+
 def count(value: int, singular: str, plural: str = "") -> str:
     """`1 camera`, `4 cameras`."""
     return f"{value} {singular if value == 1 else plural or singular + 's'}"
@@ -68,3 +77,8 @@ def listing(names: Iterable[str]) -> str:
     """`a, b and c`."""
     *rest, last = [*names] or [""]
     return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def _plain(value: float, digits: int) -> float:
+    """Rounded, without a sign at zero."""
+    return round(value, digits) + 0.0

@@ -76,14 +76,16 @@ def agreement(k: int, others: Sequence[int], starts: Floats, curves: Mapping[Pai
             flip = 1 if o < k else -1
             seen = np.where(curve.allowed, curve.overlap, 0.0)
             longest = max(float(curve.overlap.max()), 1e-9)
-            shown = (curve.strength, curve.r * seen, seen, seen / curve.couples, seen / longest, seen > 0)
-            parts.append((round(starts[o]) - curve.reach, np.array(shown)[:, ::flip]))
+            rows = np.array(
+                [curve.strength, curve.r * seen, seen, seen / curve.couples, seen / longest, seen > 0], dtype=np.float64
+            )
+            parts.append((round(starts[o]) - curve.reach, rows[:, ::flip]))
     if not parts:
         return Agreement(0.0, 0.0, 0.0, 0.0, False)
     low = min(begin for begin, _ in parts)
-    sums = np.zeros((6, max(begin + shown.shape[1] for begin, shown in parts) - low))
-    for begin, shown in parts:
-        sums[:, begin - low : begin - low + shown.shape[1]] += shown
+    sums = np.zeros((6, max(begin + rows.shape[1] for begin, rows in parts) - low))
+    for begin, rows in parts:
+        sums[:, begin - low : begin - low + rows.shape[1]] += rows
     strength, product, overlap, shared, share, count = sums
     mean = strength / np.sqrt(np.maximum(count, 1))
     distance, judged = np.abs(np.arange(sums.shape[1]) + low - starts[k]), count > 0
@@ -124,7 +126,7 @@ def placed_videos(starts: Floats, curves: Mapping[Pair, Curve], *, rate: float) 
         return fit.z if fit.overlap >= MIN_SHARED else 0.0
 
     kept = _drop_lowest(list(range(len(starts))), z, least=MIN_VIDEO_Z)
-    return _largest_group(kept, [], lambda peak: peak.z >= MIN_PAIR_Z, starts, curves, rate=rate)
+    return _largest_group(kept, [], lambda peak: _stands_out(peak, rate), starts, curves, rate=rate)
 
 
 def supported_videos(starts: Floats, curves: Mapping[Pair, Curve], placed: list[int], *, rate: float) -> list[int]:
@@ -151,8 +153,13 @@ def supported_videos(starts: Floats, curves: Mapping[Pair, Curve], placed: list[
 
     kept = _drop_lowest(list(range(len(starts))), r, least=MIN_R)
     return _largest_group(
-        kept, placed, lambda peak: peak.r >= MIN_PAIR_R or peak.z >= MIN_PAIR_Z, starts, curves, rate=rate
+        kept, placed, lambda peak: peak.r >= MIN_PAIR_R or _stands_out(peak, rate), starts, curves, rate=rate
     )
+
+
+def _stands_out(peak: Peak, rate: float) -> bool:
+    # two groups of videos, each right in itself, were once bridged by two such pairs of 3 s that agreed by chance
+    return peak.z >= MIN_PAIR_Z and peak.overlap >= MIN_SHARED * rate
 
 
 def _drop_lowest(kept: list[int], value: Callable[[int, list[int]], float], *, least: float) -> list[int]:

@@ -27,7 +27,7 @@ REFINE_SWEEPS = 3
 
 
 def weighted_starts(count: int, i: Indices, j: Indices, lags: Floats, weights: Floats) -> Floats:
-    """argmin over starts of sum_e weights_e (lags_e - (starts_j - starts_i))², starts[0] = 0.
+    """The starts that minimise sum_e weights_e (lags_e - (starts_j - starts_i))², with starts[0] = 0.
 
     The normal equations are the weighted Laplacian of the graph, count x count, whatever the number of edges. Parts of
     the graph that no edge connects to video 0 come out with an arbitrary common shift.
@@ -126,7 +126,7 @@ def ascend(starts: Floats, evidence: Mapping[Pair, Floats]) -> Floats:
         at = at - at[0]
         if not moved:
             break
-    return at.astype(np.float64)
+    return np.asarray(at, dtype=np.float64)
 
 
 def refine(starts: Floats, curves: Mapping[Pair, Curve], *, rate: float) -> Floats:
@@ -158,4 +158,4 @@ def refine(starts: Floats, curves: Mapping[Pair, Curve], *, rate: float) -> Floa
                 starts[k] += steps[m]
                 if 0 < m < len(steps) - 1:
                     starts[k] += fraction_of_peak(*total[m - 1 : m + 2])
-    return starts - starts[0]
+    return np.asarray(starts - starts[0])

@@ -149,7 +149,7 @@ def body_points(track: PersonTrack) -> Floats:
 def distances(points: Floats) -> Floats:
     """(length, 20) metres between pairs of points; NaN where one is missing."""
     ends = np.array([[_AT[a], _AT[b]] for a, b in _DISTANCES])
-    return np.linalg.norm(points[:, ends[:, 0]] - points[:, ends[:, 1]], axis=-1)
+    return np.asarray(np.linalg.norm(points[:, ends[:, 0]] - points[:, ends[:, 1]], axis=-1))
 
 
 def limb_directions(points: Floats) -> Floats:
@@ -166,7 +166,7 @@ def limb_directions(points: Floats) -> Floats:
     z = _unit(np.cross(x, shoulders - hips))
     axes = np.stack([x, np.cross(z, x), z], axis=1)
     limbs = _unit(np.stack([at(b) - at(a) for a, b in _LIMBS], axis=1))
-    return np.einsum("tij,tbj->tbi", axes, limbs).reshape(len(points), -1)
+    return np.asarray(np.einsum("tij,tbj->tbi", axes, limbs).reshape(len(points), -1))
 
 
 def person_features(track: PersonTrack, grid: Grid, *, detrend: bool) -> Features:
@@ -231,4 +231,4 @@ def _running_means(values: Floats, sigma: float) -> Floats:
 
 
 def _unit(vectors: Floats) -> Floats:
-    return vectors / (np.linalg.norm(vectors, axis=-1, keepdims=True) + 1e-9)
+    return np.asarray(vectors / (np.linalg.norm(vectors, axis=-1, keepdims=True) + 1e-9))

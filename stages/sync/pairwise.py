@@ -125,16 +125,19 @@ def transform_length(length: int, reach: int) -> int:
 
 def spectrum(features: Features, *, size: int, single: bool = False) -> Spectrum:
     """Transforms of one person's features; `single` halves the memory of long recordings (float32)."""
-    kind = np.float32 if single else np.float64
-    values, mask = features.values.astype(kind), features.mask.astype(kind)
-    energy = values**2
+
+    def transform(signal: NDArray[np.float32]) -> Complex:
+        return np.asarray(rfft(signal.T if single else signal.T.astype(np.float64), size))
+
+    values, mask = features.values, features.mask
+    energy = np.square(values)
     if mask.shape[1] == 1:
         energy = energy.sum(1, keepdims=True)  # one mask: features + 2 transforms instead of 3 * features
     return Spectrum(
-        rfft(values.T, size),
-        rfft(energy.T, size),
-        rfft(mask.T, size),
-        mask.any(0),
+        transform(values),
+        transform(energy),
+        transform(mask),
+        np.asarray(mask.any(axis=0)),
         values.shape[1],
         size,
     )

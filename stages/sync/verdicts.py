@@ -41,7 +41,11 @@ def judge_start(
     """Verdict, reasons and advice for a video that has a start."""
     reasons, advice = [], []
     if not placed:
-        if fit.z > 0:
+        if fit.z >= MIN_VIDEO_Z:
+            reasons.append(
+                f"it rests on {fit.overlap:.1f} s shared: in so short a time one movement can look like another"
+            )
+        elif fit.z > 0:
             reasons.append(
                 f"it stands out of the noise by {fit.z:.1f} standard deviations only ({MIN_VIDEO_Z:g} are safe), "
                 f"on {fit.overlap:.1f} s shared"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from common.artifacts.bodies import PersonBody
 from common.artifacts.landmarks import Landmarks
-from common.models.blazepose_landmarks import Landmarks33, LandmarkModel
+from common.models.blazepose_landmarks import SIDE, LandmarkModel, Landmarks33
 from common.models.regions import Region
 from stages.body.assemble import LandmarkTrack, body_from_landmarks
 from stages.body.clip import Clip, OpenFrames
@@ -80,9 +80,7 @@ class EmbeddedEstimator:
                     seen[row] = found
         return _bodies(clip, seen)
 
-    def _look(
-        self, clip: Clip, rows: NDArray[np.int64], open_frames: OpenFrames
-    ) -> Iterator[tuple[int, _Seen | None]]:
+    def _look(self, clip: Clip, rows: NDArray[np.int64], open_frames: OpenFrames) -> Iterator[tuple[int, _Seen | None]]:
         """Landmarks of these rows of `clip.people` by running the model; None where it sees nobody."""
         model = LandmarkModel(self._model) if isinstance(self._model, Path) else self._model
         regions = _published_regions(clip)
@@ -97,8 +95,10 @@ class EmbeddedEstimator:
                 if known is not None:
                     found = _run(model, frame.image, labels, person, known)
                 else:
-                    found = _search(model, frame.image, labels, person, clip.people.box[row], following.pop(person, None))
-                if found is None or found.score < _SCORE:
+                    found = _search(
+                        model, frame.image, labels, person, clip.people.box[row], following.pop(person, None)
+                    )
+                if found.score < _SCORE:
                     yield row, None
                     continue
                 following[person] = found.next_region
@@ -115,7 +115,7 @@ def _published(clip: Clip, rows: NDArray[np.int64]) -> tuple[dict[int, _Seen], s
     chosen = np.array(have, np.int64)
     index = [at[clip.people.person[row], clip.people.frame[row]] for row in have]
     # NEAR crop pixels, in image pixels.
-    close = boxes_close(clip.people, chosen, margins=landmarks.region[index, 2] * (NEAR + 1) / 256)
+    close = boxes_close(clip.people, chosen, margins=landmarks.region[index, 2] * (NEAR + 1) / SIDE)
     seen, again = {}, set()
     frame, labels = -1, None
     for row, i, near in zip(have, index, close.tolist(), strict=True):
@@ -164,7 +164,7 @@ def _search(
     person: int,
     box: NDArray[np.float64],
     previous: Region | None,
-) -> Landmarks33 | None:
+) -> Landmarks33:
     """Landmarks of a person of whom only the mask is known.
 
     Starts from the previous frame's landmarks if they agree with the mask's box, else from the box, and looks a
@@ -194,7 +194,7 @@ def region_of_box(box: NDArray[np.float64]) -> Region:
 
 def _agrees(region: Region, box: NDArray[np.float64]) -> bool:
     """Whether a crop from an earlier frame can be of the person with this box."""
-    x1, y1, x2, y2 = box.tolist()
+    x1, y1, x2, y2 = (float(edge) for edge in box)
     size = max(x2 - x1, y2 - y1) * _BOX_TO_CIRCLE
     inside = x1 <= region.x <= x2 and y1 <= region.y <= y2
     return inside and 0.5 < region.side / max(size, 1.0) < 2.0

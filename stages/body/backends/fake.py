@@ -65,15 +65,13 @@ def figure(times: NDArray[np.float64], *, seed: int) -> NDArray[np.float64]:
 
 def _direction(sideways: NDArray[np.float64], forward: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, 3) unit vectors that hang down, turned sideways (to +x) and forward (to the camera) by angles in radians."""
-    return np.stack(
-        [np.sin(sideways), np.cos(sideways) * np.cos(forward), -np.cos(sideways) * np.sin(forward)], axis=1
-    )
+    return np.stack([np.sin(sideways), np.cos(sideways) * np.cos(forward), -np.cos(sideways) * np.sin(forward)], axis=1)
 
 
 def _wave(times: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
     """(N,) within [-1, 1]: sines of 0.2 to 1.5 Hz that have no common period."""
     hertz, phase = generator.uniform(0.2, 1.5, _SINES), generator.uniform(0, 2 * np.pi, _SINES)
-    return np.sin(2 * np.pi * hertz * times[:, None] + phase).mean(axis=1)
+    return np.asarray(np.sin(2 * np.pi * hertz * times[:, None] + phase).mean(axis=1))
 
 
 def _body(clip: Clip, rows: NDArray[np.int64], person: int) -> PersonBody:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ from common.drawing import hex_colour
 from common.errors import GhostError
 from stages.report.gather import Evidence, VideoEvidence
 from stages.report.instants import choose_instants
+from stages.report.looks import group_people
 from stages.report.pictures import Picture, draw_frames, encode_all
-from stages.report.sections.people import group_people
 from stages.report.wording import seconds
 
 TEMPLATE = "contact_sheet.html"
@@ -84,11 +85,11 @@ def _plan(evidence: Evidence, usable: dict[str, VideoEvidence], placed: list[str
             shots.append(_Shot(video, frame, f"{clock} {seconds(instant)}"))
     apart = [video for video in usable if video not in together]
     for video in apart:
-        middle = choose_instants(
-            [usable[video].span or (0.0, 0.0)], count=1, seen=lambda t, v=video: _people_at(evidence, usable[v], t)
-        )
+        found = usable[video]
+        middle = choose_instants([found.span or (0.0, 0.0)], count=1, seen=partial(_people_at, evidence, found))
         for instant in middle:
-            shots.append(_Shot(video, _frame_at(evidence, usable[video], instant), "Start unknown: some other instant"))
+            frame = _frame_at(evidence, found, instant)
+            shots.append(_Shot(video, frame, "Start unknown: some other instant"))
     return shots
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from common.manifest import Manifest, unit_name
 from stages.report.axis import percent
 from stages.report.gather import Evidence
-from stages.report.wording import duration, memory
+from stages.report.wording import duration, memory, size
 
 TEMPLATE = "cost.html"
 ANCHOR, TITLE = "cost", "Cost"
@@ -47,7 +47,7 @@ def _unit(manifest: Manifest, longest: float, *, outdated: bool) -> dict[str, An
         "wall_width": percent(record.wall_s / scale),
         "cpu_width": percent(record.cpu_s / scale),
         "memory": memory(record.peak_rss),
-        "written": f"{record.bytes_written / 1e6:.1f} MB",
-        "found": ", ".join(f"{name} {value}" for name, value in sorted(manifest.found.items())),
+        "written": size(record.bytes_written),
+        "found": ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in sorted(manifest.found.items())),
         "outdated": outdated,
     }

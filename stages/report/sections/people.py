@@ -7,17 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from common.drawing import NOBODY, hex_colour, person_colour
+from common.drawing import hex_colour
 from stages.report.axis import Axis, make_axis
 from stages.report.gather import Evidence, VideoEvidence
+from stages.report.looks import group_people
 from stages.report.tracks import LEVELS, strip
 from stages.report.wording import number, percent
 
 TEMPLATE = "people.html"
 ANCHOR, TITLE = "people", "People"
-
-Person = tuple[int | None, str, int]
-"""Id in the scene; for somebody without one None, and the video and local id."""
 
 
 def context(evidence: Evidence) -> dict[str, Any]:
@@ -40,31 +38,6 @@ def context(evidence: Evidence) -> dict[str, Any]:
         "own_clock": [v for v in evidence.videos if v not in together and evidence.videos[v].persons],
         "matched": evidence.identities is not None,
     }
-
-
-def group_people(evidence: Evidence) -> list[tuple[str, tuple[int, int, int], list[tuple[str, int]]]]:
-    """(name, RGB, [(video, local id)]) of everybody: identities first, then those who have none, by video."""
-    known: dict[int, list[tuple[str, int]]] = {}
-    unknown = []
-    for video, found in evidence.videos.items():
-        for person in found.persons:
-            identity = evidence.identity(video, person)
-            if identity is None:
-                unknown.append((video, person))
-            else:
-                known.setdefault(identity, []).append((video, person))
-    groups = [(f"P{identity}", person_colour(identity), members) for identity, members in sorted(known.items())]
-    for video, person in unknown:
-        groups.append((f"{video} #{person}", look(evidence, video, person)[1], [(video, person)]))
-    return groups
-
-
-def look(evidence: Evidence, video: str, person: int) -> tuple[str, tuple[int, int, int]]:
-    """What is written at a video's person on pictures, and in which colour: P1 is an identity, #1 a local id."""
-    identity = evidence.identity(video, person)
-    if identity is not None:
-        return f"P{identity}", person_colour(identity)
-    return f"#{person}", person_colour(person) if evidence.identities is None else NOBODY
 
 
 def scene_axis(evidence: Evidence) -> Axis:

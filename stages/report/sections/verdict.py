@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from stages.report.gather import Evidence
-from stages.report.status import FAILED, OK, UNCERTAIN, UNKNOWN, CameraStatus, camera_statuses, failure_advice
+from stages.report.status import (
+    FAILED,
+    OK,
+    UNCERTAIN,
+    UNKNOWN,
+    CameraStatus,
+    advice_for,
+    camera_statuses,
+    failure_advice,
+)
 from stages.report.wording import count, duration, listing, plus_minus
 
 TEMPLATE = "verdict.html"
@@ -21,7 +31,8 @@ def context(evidence: Evidence) -> dict[str, Any]:
         "level": level,
         "sentence": sentence,
         "facts": _facts(evidence),
-        "cameras": statuses,
+        "cameras": [{**asdict(status), "label": status.label} for status in statuses],
+        "advice": advice_for(statuses),
         "scene_failures": [
             {"stage": f.stage, "message": f.message, "advice": failure_advice(f)} for f in scene_failures
         ],
@@ -95,7 +106,9 @@ def _sentence(evidence: Evidence, statuses: tuple[CameraStatus, ...]) -> tuple[s
         who = f"All {total} cameras have" if len(unsure) == total else f"{len(unsure)} of {total} cameras have"
         others = [(by_level[UNKNOWN], "unknown"), (by_level[FAILED], "failed")]
         more = "".join(f"; {listing(s.video for s in group)} {word}" for group, word in others if group)
-        return UNCERTAIN, f"{who} a start time that is uncertain: check it before you rely on it{more}."
+        within = _worst_interval(evidence, unsure)
+        what = f"a start time within {within}, but uncertain" if within else "a start time, but an uncertain one"
+        return UNCERTAIN, f"{who} {what}: check before you rely on it{more}."
     if people_count(evidence) == 0:
         return UNKNOWN, "No person was found in any camera, so start times are unknown."
     if evidence.synchronization is None:

@@ -31,9 +31,7 @@ def shown_times(path: Path) -> list[tuple[int, bool]]:
     return [(int(pts), key == "1") for pts, key in re.findall(r" pts: *(\d+) .* iskey:(\d)", log)]
 
 
-def pixels(
-    path: Path, shape: tuple[int, ...], *, pixel_format: str = "rgb24", filters: str = "null"
-) -> np.ndarray:
+def pixels(path: Path, shape: tuple[int, ...], *, pixel_format: str = "rgb24", filters: str = "null") -> np.ndarray:
     """(n, *shape) uint8: all frames, upright, as ffmpeg converts them."""
     output = ("-vf", filters, *_PASS, "-f", "rawvideo", "-pix_fmt", pixel_format, "-")
     command = [FFMPEG, "-hide_banner", "-nostdin", "-loglevel", "error", "-i", path, *output]

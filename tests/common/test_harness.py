@@ -1,0 +1,407 @@
+import json
+import logging
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from common import fingerprint, harness
+from common.artifacts import FRAMES, MASKS, PEOPLE, SCENE, SYNCHRONIZATION
+from common.errors import (
+    BadInput,
+    DiskError,
+    ExitCode,
+    GhostError,
+    InputMissing,
+    TemporaryFailure,
+    Terminated,
+    UsageError,
+)
+from common.harness import Status
+from common.manifest import Failure, read_failure, read_manifest
+from common.published import Published
+from common.stage import NoOptions
+from common.storage.local import LocalStorage
+from common.workspace import Workspace
+from tests.sample_stages import CHAIN, DIARY, HEADS, LISTING, MARKS, TOGETHER, Bench
+
+ALL = {"listing", "heads/cam01", "heads/cam02", "marks/cam01", "marks/cam02", "together"}
+
+
+@pytest.fixture(autouse=True)
+def weights(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    digests = {"a-model": "first"}
+    monkeypatch.setattr("common.weights.store.digest", digests.__getitem__)
+    return digests
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    bench = Bench(tmp_path)
+    bench.record(cam01="one\nrest", cam02="two\nrest")
+    return bench
+
+
+@pytest.fixture
+def finished(bench: Bench) -> Bench:
+    """A bench on which everything is up to date."""
+    assert bench.run() == ALL
+    return bench
+
+
+def failure(bench: Bench, stage: str, video: str | None) -> Failure | None:
+    return read_failure(bench.output, "take", stage, video)
+
+
+def test_the_second_run_executes_nothing_and_changes_nothing(finished: Bench) -> None:
+    before = finished.files()
+    assert finished.run() == set()
+    assert finished.files() == before
+    assert before["synchronization.json"] == b"cam01: one\ncam02: two"
+
+
+def test_the_manifest_says_what_made_the_result_and_what_it_cost(finished: Bench) -> None:
+    manifest = read_manifest(finished.output, "take", "marks", "cam01")
+    assert manifest is not None
+    assert [file.key for file in manifest.files] == [
+        "cam01/json_data/000.json",
+        "cam01/json_data/001.json",
+        "cam01/mask_data.npz",
+    ]
+    assert manifest.options == {"times": 1, "parts": 2}
+    assert manifest.weights == {"a-model": "first"}
+    assert manifest.packages == {"numpy": fingerprint.version("numpy"), "scipy": fingerprint.version("scipy")}
+    assert list(manifest.inputs) == ["heads/cam01"]
+    assert manifest.record.bytes_read == len("one")
+    assert manifest.record.bytes_written == len("one") + 2 * len("0 one")
+    assert manifest.record.peak_rss > 1e6
+
+
+def test_a_changed_option_runs_what_depends_on_it_again(finished: Bench) -> None:
+    finished.options["marks"] = {"times": 2}
+    assert finished.run() == {"marks/cam01", "marks/cam02", "together"}
+    assert finished.files()["synchronization.json"] == b"cam01: oneone\ncam02: twotwo"
+
+
+def test_a_changed_recording_runs_its_own_units_and_the_scene_again(finished: Bench) -> None:
+    finished.record(cam02="zwei\nrest")
+    assert finished.run() == {"listing", "heads/cam02", "marks/cam02", "together"}
+
+
+def test_equal_outputs_of_a_unit_that_ran_again_wake_no_one_downstream(finished: Bench) -> None:
+    finished.record(cam02="two\nanother rest")
+    assert finished.run() == {"listing", "heads/cam02", "together"}, "`together` reads scene.json, `marks` does not"
+
+
+def test_a_new_camera_does_not_run_the_others_again(finished: Bench) -> None:
+    finished.record(cam03="three")
+    assert finished.run() == {"listing", "heads/cam03", "marks/cam03", "together"}
+
+
+def test_changed_weights_run_what_uses_them_again(finished: Bench, weights: dict[str, str]) -> None:
+    weights["a-model"] = "second"
+    assert finished.run() == {"marks/cam01", "marks/cam02"}, "the same masks came out, so `together` has nothing to do"
+
+
+def test_changed_code_runs_its_stage_again(finished: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = fingerprint.of_code
+    monkeypatch.setattr(fingerprint, "of_code", lambda stage: "new" if stage == "heads" else known(stage))
+    assert finished.run() == {"heads/cam01", "heads/cam02"}
+
+
+def test_another_version_of_a_package_runs_what_uses_it_again(finished: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = fingerprint.version
+    monkeypatch.setattr(fingerprint, "version", lambda name: "99" if name == "scipy" else known(name))
+    assert finished.run() == {"marks/cam01", "marks/cam02"}
+
+
+@pytest.mark.parametrize(
+    "damage", [Path.unlink, lambda path: os.truncate(path, 1), lambda path: path.write_text("longer")]
+)
+def test_a_file_that_is_gone_or_has_another_size_is_made_again(finished: Bench, damage: object) -> None:
+    before = finished.files()
+    damage(finished.results / "cam01" / "json_data" / "001.json")  # type: ignore[operator]
+    assert finished.run() == {"marks/cam01"}
+    assert finished.files() == before
+
+
+def test_a_folder_in_place_of_a_file_is_no_result(finished: Bench) -> None:
+    (finished.results / "report.html").mkdir()
+    assert finished.output.size("take/report.html") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"7", b'{"schema": 1}', b"\xff\xfe", b"[" * 100_000])
+def test_a_torn_manifest_means_not_done(finished: Bench, content: bytes) -> None:
+    (finished.results / "_manifests" / "marks" / "cam02.json").write_bytes(content)
+    assert finished.run() == {"marks/cam02"}
+
+
+def test_a_scene_folder_that_was_renamed_is_not_done(finished: Bench) -> None:
+    finished.results.rename(finished.results.with_name("other"))
+    assert Published(finished.output, "other").find(SCENE, None) is None
+
+
+def test_records_of_a_copied_unit_do_not_count_for_another(finished: Bench) -> None:
+    manifests = finished.results / "_manifests" / "marks"
+    (manifests / "cam02.json").write_bytes((manifests / "cam01.json").read_bytes())
+    assert finished.run() == {"marks/cam02"}
+
+
+def test_a_failure_is_recorded_hides_the_old_result_and_goes_with_the_next_success(finished: Bench) -> None:
+    before = finished.files()
+    finished.record(cam02="broken\nrest")
+    finished.execute(LISTING)
+    with pytest.raises(BadInput):
+        finished.execute(HEADS, "cam02")
+    noted = failure(finished, "heads", "cam02")
+    assert noted is not None
+    assert (noted.exit_code, noted.message) == (ExitCode.BAD_INPUT, "the recording is broken. Copy it again.")
+    published = Published(finished.output, "take")
+    assert published.find(FRAMES, "cam02") is None
+    assert published.find(MASKS, "cam02") is None, "made from what has failed now"
+    assert published.find(MASKS, "cam01") is not None
+    assert finished.files()["cam02/mask_data.npz"] == before["cam02/mask_data.npz"], "hidden, not lost"
+    finished.execute(TOGETHER)
+    assert finished.files()["synchronization.json"] == b"cam01: one\ncam02: nothing"
+
+    finished.record(cam02="two\nrest")
+    assert finished.run() == {"listing", "together"}, "what was made from this recording before is still there"
+    assert failure(finished, "heads", "cam02") is None
+    assert finished.files() == before
+
+
+def test_any_exception_is_recorded_and_raised(bench: Bench) -> None:
+    def fail(workspace: Workspace, options: NoOptions) -> None:
+        raise ZeroDivisionError("no people")
+
+    with pytest.raises(ZeroDivisionError):
+        bench.execute(replace(LISTING, run=fail))
+    noted = failure(bench, "listing", None)
+    assert noted is not None
+    assert (noted.exit_code, noted.message) == (ExitCode.BUG, "no people")
+    assert bench.leftovers() == []
+
+
+def test_being_stopped_is_no_failure(finished: Bench) -> None:
+    def stop(workspace: Workspace, options: NoOptions) -> None:
+        raise Terminated("stopped")
+
+    with pytest.raises(Terminated):
+        finished.execute(replace(LISTING, run=stop), force=True)
+    assert failure(finished, "listing", None) is None
+    assert finished.run() == set()
+
+
+def test_an_upstream_result_that_is_missing_is_named(bench: Bench) -> None:
+    bench.execute(LISTING)
+    with pytest.raises(InputMissing, match="take/cam01: no current frames/. Run the stage that writes `frames` first"):
+        bench.execute(MARKS, "cam01")
+
+
+def test_a_mistyped_video_is_refused_with_the_names_there_are_and_leaves_no_trace(finished: Bench) -> None:
+    records = sorted(finished.results.rglob("*"))
+    with pytest.raises(InputMissing, match="no video 'cam1'; there are cam01, cam02"):
+        finished.execute(HEADS, "cam1")
+    assert sorted(finished.results.rglob("*")) == records
+
+
+@pytest.mark.parametrize(("stage", "video"), [(LISTING, "cam01"), (HEADS, None)])
+def test_a_video_is_named_exactly_where_a_stage_covers_one(
+    bench: Bench, stage: harness.Stage, video: str | None
+) -> None:
+    with pytest.raises(UsageError, match="--video"):
+        bench.task(stage, video)
+
+
+@pytest.mark.parametrize("key", ["notes.txt", "cam01/notes.txt", "cam02/json_data/000.json", "json_data/000.json"])
+def test_a_stage_that_writes_what_it_does_not_declare_is_refused(finished: Bench, key: str) -> None:
+    def stray(workspace: Workspace, options: NoOptions) -> None:
+        path = workspace.output(PEOPLE).parent.parent / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("stray")
+
+    before = finished.files()
+    with pytest.raises(GhostError, match=f"marks wrote {key}, which it does not declare"):
+        finished.execute(replace(MARKS, run=stray), "cam01", force=True)
+    assert finished.files() == before
+
+
+def test_a_stage_that_writes_a_link_is_refused(bench: Bench) -> None:
+    bench.execute(LISTING)
+
+    def link(workspace: Workspace, options: NoOptions) -> None:
+        (workspace.output(FRAMES) / "passwd").symlink_to("/etc/passwd")
+
+    with pytest.raises(GhostError, match="no regular file"):
+        bench.execute(replace(HEADS, run=link), "cam01")
+
+
+def test_files_of_a_former_result_go(finished: Bench) -> None:
+    finished.options["marks"] = {"parts": 1}
+    finished.run()
+    assert [key for key in finished.files() if "cam01/json_data" in key] == ["cam01/json_data/000.json"]
+
+
+def test_files_that_an_attempt_killed_while_publishing_left_behind_go(finished: Bench) -> None:
+    """Without a manifest nobody remembers them; a reader that lists the folder would take them for results."""
+    (finished.results / "_manifests" / "marks" / "cam01.json").unlink()
+    (finished.results / "cam01" / "json_data" / "017.json").write_text("of an earlier attempt")
+    finished.run()
+    assert "cam01/json_data/017.json" not in finished.files()
+
+
+def test_what_other_stages_and_the_user_put_beside_the_results_stays(finished: Bench) -> None:
+    (finished.results / "cam01" / "notes.txt").write_text("mine")
+    finished.options["marks"] = {"times": 3}
+    finished.run()
+    assert finished.files()["cam01/notes.txt"] == b"mine"
+    assert finished.files()["cam01/frames/head.txt"] == b"one"
+
+
+def test_force_runs_what_is_up_to_date(finished: Bench) -> None:
+    assert finished.execute(LISTING, force=True).status is Status.DONE
+
+
+def test_inputs_that_change_while_the_stage_runs_are_noticed(finished: Bench) -> None:
+    def slow(workspace: Workspace, options: NoOptions) -> None:
+        finished.record(cam01="changed meanwhile")
+        finished.execute(LISTING)
+        workspace.output(FRAMES)
+
+    with pytest.raises(TemporaryFailure, match="its inputs changed while it ran"):
+        finished.execute(replace(HEADS, run=slow), "cam01", force=True)
+
+
+def test_a_second_attempt_that_comes_late_leaves_the_first_result_alone(bench: Bench) -> None:
+    def overtaken(workspace: Workspace, options: NoOptions) -> None:
+        LISTING.run(workspace, options)
+        assert bench.execute(LISTING).status is Status.DONE
+
+    outcome = bench.execute(replace(LISTING, run=overtaken))
+    assert outcome.status is Status.OTHER_WAS_FIRST
+    assert outcome.manifest == read_manifest(bench.output, "take", "listing", None)
+
+
+def test_scene_json_that_somebody_edited_is_not_relied_on(finished: Bench) -> None:
+    path = finished.results / "scene.json"
+    path.write_text(path.read_text().replace("30.0", "25.0"))
+    with pytest.raises(InputMissing, match=r"no current scene\.json"):
+        Published(finished.output, "take").load_scene()
+
+
+def test_a_recording_that_was_replaced_after_listing_is_not_taken_for_the_old_one(finished: Bench) -> None:
+    finished.record(cam01="eno\nrest")  # the same size
+    finished.options["heads"] = {}
+    with pytest.raises(BadInput, match=r"cam01\.mp4 is not the file that ingest saw\. Run ingest again"):
+        finished.execute(HEADS, "cam01", force=True)
+
+
+def test_history_makes_the_diary_depend_on_every_record(finished: Bench) -> None:
+    assert finished.execute(DIARY).status is Status.DONE
+    assert finished.execute(DIARY).status is Status.UP_TO_DATE
+    finished.options["marks"] = {"times": 2}
+    finished.execute(MARKS, "cam01")
+    assert finished.execute(DIARY).status is Status.DONE
+
+
+def test_the_diary_is_written_when_nothing_else_was(bench: Bench) -> None:
+    (bench.data / "cam01.mp4").unlink()
+    (bench.data / "cam02.mp4").unlink()
+    with pytest.raises(InputMissing):
+        bench.execute(LISTING)
+    bench.execute(DIARY)
+    assert b"no videos" in bench.files()["report.html"]
+
+
+def test_a_stray_file_among_the_records_disturbs_no_one(finished: Bench) -> None:
+    (finished.results / "_manifests" / ".DS_Store").write_text("")
+    (finished.results / "_manifests" / "notes.json").write_text("")
+    assert finished.execute(DIARY).status is Status.DONE
+
+
+def test_videos_may_have_the_names_of_records(bench: Bench) -> None:
+    bench.record(scene="a", failed="b", **{"cam01.lock": "c", "cam01.json": "d", "attempts": "e", "listing": "f"})
+    assert len(bench.run()) == 2 + 2 * 8
+    assert bench.run() == set()
+
+
+def test_results_may_go_to_the_folder_of_the_recordings(bench: Bench) -> None:
+    bench.output, bench.results = LocalStorage(bench.folder / "data"), bench.data
+    assert bench.run() == ALL
+    assert bench.run() == set()
+    assert bench.files()["cam01.mp4"] == b"one\nrest"
+
+
+def test_an_output_root_that_is_a_file_is_a_disk_error_in_one_line(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    (bench.folder / "out").write_text("I was here first")
+    with caplog.at_level(logging.INFO, logger="ghost"), pytest.raises(DiskError, match=str(bench.folder / "out")):
+        bench.execute(LISTING)
+    assert caplog.messages == []
+    assert (bench.folder / "out").read_text() == "I was here first"
+
+
+def test_a_dangling_link_concerns_its_own_video_alone(bench: Bench) -> None:
+    (bench.data / "cam03.mp4").symlink_to("gone.mp4")
+    planned = harness.plan(bench.task(LISTING))
+    assert planned.inputs["recordings"]["cam03.mp4"] == "unreadable: No such file or directory"
+
+
+def test_a_linked_recording_is_as_good_as_a_copied_one(bench: Bench) -> None:
+    elsewhere = bench.folder / "elsewhere.mp4"
+    (bench.data / "cam02.mp4").rename(elsewhere)
+    (bench.data / "cam02.mp4").symlink_to(elsewhere)
+    assert bench.run() == ALL
+
+
+def test_keys_do_not_depend_on_where_the_data_lie_or_when_it_ran(finished: Bench, tmp_path: Path) -> None:
+    other = Bench(tmp_path / "moved")
+    other.record(cam01="one\nrest", cam02="two\nrest")
+    other.run()
+    for stage in CHAIN:
+        video = None if stage.unit is harness.Unit.SCENE else "cam01"
+        here, there = (read_manifest(b.output, "take", stage.name, video) for b in (finished, other))
+        assert here is not None
+        assert there is not None
+        assert here.key == there.key
+        assert here.files == there.files
+
+
+def test_no_record_names_a_place_of_this_machine(finished: Bench) -> None:
+    for path in (finished.results / "_manifests").rglob("*.json"):
+        assert str(finished.folder) not in path.read_text(), path
+
+
+def test_a_manifest_that_names_itself_as_its_input_is_not_current(finished: Bench) -> None:
+    path = finished.results / "_manifests" / "together" / "scene.json"
+    fields = json.loads(path.read_text())
+    fields["inputs"]["together/scene"] = {"synchronization.json": fields["files"][0]["sha256"]}
+    path.write_text(json.dumps(fields))
+    assert Published(finished.output, "take").find(SYNCHRONIZATION, None) is None
+
+
+def test_one_view_reads_every_manifest_once(finished: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[str] = []
+    read = LocalStorage.read
+
+    def counted(self: LocalStorage, key: str) -> bytes | None:
+        content = read(self, key)
+        if content is not None:
+            reads.append(key)
+        return content
+
+    monkeypatch.setattr(LocalStorage, "read", counted)
+    view = Published(finished.output, "take")
+    for stage, video in [
+        (LISTING, None),
+        (HEADS, "cam01"),
+        (MARKS, "cam01"),
+        (HEADS, "cam02"),
+        (MARKS, "cam02"),
+        (TOGETHER, None),
+    ]:
+        task = finished.task(stage, video)
+        assert harness.finished(task, harness.plan(task, view)) is not None
+    assert len(reads) == len(set(reads)) == 7, "six manifests and scene.json"

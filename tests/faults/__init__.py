@@ -1,0 +1,1 @@
+"""Killed, interrupted, raced and starved: what must never happen to a result."""

@@ -1,0 +1,54 @@
+"""Landmarks over time become a valid body whose 2D and 3D agree."""
+
+import numpy as np
+
+from common.artifacts import bodies as bodies_artifact
+from common.skeletons import HIPS, INDEX
+from stages.body.assemble import LandmarkTrack, body_from_landmarks, reprojection_px
+from stages.body.placement import Intrinsics
+from tests.stages.body.scenes import HEIGHT, MATRIX, WIDTH, project, walking
+
+STAND = np.array([0.2, 0.1, 4.0])
+FRAMES = 40
+
+
+def make_body(*, noise=0.0, visibility=1.0):
+    truth = walking(FRAMES)
+    track = LandmarkTrack(
+        frame=np.arange(0, 2 * FRAMES, 2),
+        image=project(truth + STAND),
+        world=truth + np.random.default_rng(0).normal(0, noise, truth.shape),
+        visibility=np.full((FRAMES, 33), visibility),
+        presence=np.ones((FRAMES, 33)),
+        hidden=np.zeros((FRAMES, 33), bool),
+        box=np.tile([10.0, 20, 30, 40], (FRAMES, 1)),
+    )
+    times = np.arange(2 * FRAMES) / 50 + 1.5
+    body = body_from_landmarks(7, track, times, camera=Intrinsics.from_matrix(MATRIX), height=HEIGHT, width=WIDTH)
+    return body, truth
+
+
+def test_a_body_keeps_the_contract_and_is_where_it_was(tmp_path):
+    body, truth = make_body()
+    bodies_artifact.save_person(tmp_path, body)
+    loaded = bodies_artifact.load(tmp_path)[7]
+    assert loaded.frame_indices[:3].tolist() == [0, 2, 4]
+    assert np.allclose(loaded.times[:3], [1.5, 1.54, 1.58])
+    worst = np.abs(loaded.keypoints_camera[:, INDEX["left_ankle"]] - (truth[:, 27] + STAND)).max()
+    assert worst < 1e-4, f"{worst:.1e} m"
+    assert np.abs(loaded.pred_keypoints_3d[:, list(HIPS)].mean(axis=1)).max() < 1e-6, "the mid-hip is the origin"
+
+
+def test_noisy_joints_agree_with_the_image_all_the_same():
+    body, truth = make_body(noise=0.04)
+    residual = np.median(reprojection_px(body))
+    assert residual < 2, f"{residual:.1f} px; the raw joints are 11 px off"
+    wrist = np.linalg.norm(body.keypoints_camera[:, INDEX["left_wrist"]] - (truth[:, 15] + STAND), axis=1).mean()
+    assert wrist < 0.06, f"{wrist * 1e3:.0f} mm"
+
+
+def test_who_cannot_be_placed_has_joints_and_no_place():
+    body, _ = make_body(visibility=0.1)
+    assert np.isnan(body.pred_cam_t).all()
+    assert np.isfinite(body.pred_keypoints_3d[:, INDEX["left_knee"]]).all()
+    assert np.isnan(reprojection_px(body)).all()

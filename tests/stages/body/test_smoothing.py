@@ -1,0 +1,105 @@
+"""Jitter goes, motion stays: on uneven time stamps, across dropped frames and outliers, without lag."""
+
+import numpy as np
+import pytest
+
+from stages.body.smoothing import WINDOW, smooth
+
+
+def even(fps=60, seconds=4.0):
+    return np.arange(int(fps * seconds)) / fps
+
+
+def uneven(seed=0):
+    return np.cumsum(np.random.default_rng(seed).uniform(0.008, 0.03, 200))
+
+
+def jitter(values):
+    return np.median(np.linalg.norm(np.diff(values, n=2, axis=0), axis=-1))
+
+
+def swing(times, hertz=1.0, amplitude=0.3):
+    """(N, 1, 3) metres."""
+    phase = 2 * np.pi * hertz * times
+    return amplitude * np.stack([np.sin(phase), np.cos(phase), 0.5 * np.sin(phase + 1)], axis=-1)[:, None]
+
+
+@pytest.mark.parametrize("times", [even(), even(30), uneven()], ids=["60 fps", "30 fps", "uneven"])
+def test_a_parabola_passes_unchanged(times):
+    moving = np.stack([0.3 + 2 * times, -1 + times**2, 3 - 0.5 * times**2], axis=-1)[:, None]
+    worst = np.abs(smooth(moving, times) - moving).max()
+    assert worst < 1e-9, f"{worst:.1e} m"
+
+
+@pytest.mark.parametrize("times", [even(), uneven()], ids=["60 fps", "uneven"])
+def test_noise_is_halved_and_jitter_nearly_gone(times):
+    truth = swing(times)
+    noisy = truth + np.random.default_rng(3).normal(0, 0.01, truth.shape)
+    found = smooth(noisy, times)
+    before, after = np.linalg.norm(noisy - truth, axis=2).mean(), np.linalg.norm(found - truth, axis=2).mean()
+    assert after < 0.5 * before, f"{before * 1e3:.1f} -> {after * 1e3:.1f} mm"
+    rough, fine = jitter(noisy - truth), jitter(found - truth)
+    assert fine < 0.15 * rough, f"{rough * 1e3:.1f} -> {fine * 1e3:.1f} mm/frame^2"
+
+
+def test_nothing_is_delayed():
+    times = even()
+    truth = swing(times, hertz=2)[:, 0, 0]
+    found = smooth(swing(times, hertz=2), times)[:, 0, 0]
+    lags = np.arange(-5, 6)
+    likeness = [np.dot(truth[20:-20], np.roll(found, -lag)[20:-20]) for lag in lags]
+    assert lags[int(np.argmax(likeness))] == 0
+
+
+def test_a_single_wrong_frame_disappears():
+    times = even(30)
+    truth = swing(times)
+    wrong = truth.copy()
+    wrong[50] += 0.4
+    worst = np.abs(smooth(wrong, times) - truth)[45:56].max()
+    assert worst < 0.03, f"{worst * 1e3:.0f} mm left of 400"
+
+
+def test_a_kick_keeps_its_peak():
+    times = even(60)
+    kick = 0.5 * np.exp(-0.5 * ((times - 2) / 0.08) ** 2)  # 3.8 m/s
+    values = np.zeros((len(times), 1, 3))
+    values[:, 0, 0] = kick
+    values += np.random.default_rng(0).normal(0, 0.003, values.shape)
+    peak = smooth(values, times)[:, 0, 0].max()
+    assert peak > 0.44, f"peak of 500 mm becomes {peak * 1e3:.0f}"
+
+
+def test_a_gap_longer_than_the_window_is_never_bridged():
+    times = even()
+    times = np.where(times < 2, times, times + 2 * WINDOW)
+    values = np.where(times < 2, 0.0, 1.0)[:, None, None] * np.ones((1, 1, 3))  # somebody reappears a metre away
+    worst = np.abs(smooth(values, times) - values).max()
+    assert worst < 1e-9, f"{worst * 1e3:.1f} mm"
+
+
+def test_missing_stays_missing_and_costs_its_neighbours_little():
+    times = even()
+    truth = swing(times)
+    holes = truth.copy()
+    holes[100:103] = np.nan
+    found = smooth(holes, times)
+    assert np.isnan(found).all(axis=(1, 2)).tolist() == np.isnan(holes).all(axis=(1, 2)).tolist()
+    assert np.nanmax(np.abs(found - truth)) < 0.01
+
+
+def test_a_joint_that_is_not_trusted_leans_on_its_neighbours():
+    times = even()
+    truth = swing(times)
+    wrong = truth + np.random.default_rng(0).normal(0, 0.002, truth.shape)
+    wrong[80:84] += 0.2
+    weights = np.ones((len(times), 1))
+    weights[80:84] = 0.01
+    found = np.abs(smooth(wrong, times, weights=weights) - truth)[80:84].max()
+    assert found < 0.02, f"{found * 1e3:.0f} mm left of 200"
+
+
+@pytest.mark.parametrize("frames", [0, 1, 3, 4])
+def test_too_few_frames_are_left_alone(frames):
+    values = np.random.default_rng(0).normal(size=(frames, 2, 3))
+    assert np.array_equal(smooth(values, np.arange(frames) / 60), values)

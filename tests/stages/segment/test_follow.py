@@ -1,0 +1,160 @@
+"""Following people through a made-up world in which the truth is known and the models are perfect."""
+
+import numpy as np
+import pytest
+
+from stages.segment.follow import MOST_HELD, follow
+from tests.stages.segment.synthetic import Person, World, walk
+
+RED, WHITE, BLUE = (180, 40, 40), (230, 230, 230), (30, 30, 160)
+
+
+def run(world, step=20):
+    return list(follow(world.stream(), look=world.look, detect=world.detect, detection_step=step))
+
+
+def owners(world, results):
+    """For each id the set of people (numbers in the world) on whom it ever was, and its frames."""
+    on, frames = {}, {}
+    for result in results:
+        for person in result.people:
+            hips = person.landmarks.image[[23, 24]].mean(axis=0)
+            gaps = {n: np.hypot(*(world.people[n].path[result.index] - hips)) for n in world.visible(result.index)}
+            on.setdefault(person.id, set()).add(min(gaps, key=gaps.get) if gaps else None)
+            frames.setdefault(person.id, []).append(result.index)
+    return on, frames
+
+
+def test_one_result_per_frame_in_order_with_its_time():
+    world = World([Person(walk(30, 100, 140), RED)], 30)
+    results = run(world)
+    assert [r.index for r in results] == list(range(30))
+    assert results[7].seconds == pytest.approx(7 / 30)
+
+
+def test_two_people_who_cross_keep_their_ids_though_one_is_hidden():
+    world = World([Person(walk(60, 100, 300), RED), Person(walk(60, 300, 100), WHITE)], 60)
+    hidden = [f for f in range(60) if world.hidden(0, f)]
+    on, frames = owners(world, run(world))
+    assert len(hidden) >= 3, "the test needs an occlusion"
+    assert on == {1: {0}, 2: {1}} or on == {1: {1}, 2: {0}}, on
+    assert {i: len(f) for i, f in frames.items()} == {1: 60, 2: 60}
+
+
+def test_a_person_whom_the_detector_misses_is_kept():
+    world = World([Person(walk(50, 100, 200), RED)], 50, undetected=set(range(1, 50)))
+    on, frames = owners(world, run(world))
+    assert on == {1: {0}}
+    assert frames[1] == list(range(50))
+
+
+def test_who_comes_in_late_is_followed_back_to_the_frame_of_entry():
+    path = walk(60, 400, 300)
+    path[:27] = np.nan
+    world = World([Person(walk(60, 100, 150), RED), Person(path, WHITE)], 60)
+    _, frames = owners(world, run(world, step=20))
+    assert frames[2] == list(range(27, 60)), f"present from 27, found from {frames[2][0]}"
+
+
+@pytest.mark.parametrize("gone", [1, 5, 20, 70])
+def test_who_leaves_and_comes_back_has_the_old_id(gone):
+    path = walk(60 + gone, 200, 240)
+    path[25 : 25 + gone] = np.nan
+    world = World([Person(path, RED), Person(walk(60 + gone, 80, 60), WHITE)], 60 + gone)
+    on, frames = owners(world, run(world))
+    assert sorted(map(tuple, on.values())) == [(0,), (1,)], on
+    back = min(f for i in on if on[i] == {0} for f in frames[i] if f >= 25 + gone)
+    assert back == 25 + gone, f"back in frame {25 + gone}, resumed in {back}"
+
+
+def test_somebody_else_in_the_place_of_who_left_gets_a_new_id():
+    first, second = walk(80, 200, 205), walk(80, 205, 210)
+    first[30:], second[:40] = np.nan, np.nan
+    world = World([Person(first, RED), Person(second, BLUE)], 80)
+    on, frames = owners(world, run(world))
+    assert on == {1: {0}, 2: {1}}, on
+    assert frames[1][-1] == 29
+    assert frames[2][0] == 40
+
+
+def test_a_crop_that_slides_onto_a_neighbour_does_not_swap_ids():
+    # Side by side for 40 frames, so near that each one's crop shows the other just as well.
+    a, b = walk(80, 180, 200), walk(80, 240, 230)
+    world = World([Person(a, RED), Person(b, WHITE)], 80)
+    on, frames = owners(world, run(world))
+    assert sorted(map(tuple, on.values())) == [(0,), (1,)], on
+    assert {i: len(f) for i, f in frames.items()} == {1: 80, 2: 80}
+
+
+def test_a_false_detection_of_two_frames_is_not_published():
+    world = World([Person(walk(60, 100, 150), RED)], 60, ghosts={20: (350.0, 120.0), 21: (351.0, 120.0)})
+    on, _ = owners(world, run(world))
+    assert 20 in world.detections
+    assert on == {1: {0}}, on
+
+
+def test_nobody_is_an_answer():
+    results = run(World([], 25))
+    assert len(results) == 25
+    assert all(r.people == () for r in results)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_a_video_shorter_than_the_proof_still_shows_who_is_in_all_of_it(frames):
+    results = run(World([Person(walk(frames, 100, 110), RED)], frames))
+    assert [len(r.people) for r in results] == [1] * frames
+
+
+def test_a_fast_person_is_detected_more_often_than_a_slow_one():
+    fast = World([Person(walk(80, 60, 420), RED)], 80)
+    slow = World([Person(walk(80, 100, 110), RED)], 80)
+    run(fast, step=40), run(slow, step=40)
+    assert len(fast.detections) > len(slow.detections) == 2, (fast.detections, slow.detections)
+
+
+def test_a_lone_person_costs_one_look_per_frame():
+    world = World([Person(walk(80, 100, 110), RED)], 80)
+    run(world, step=40)
+    assert world.looks == 81, f"{world.looks} looks at 80 frames; one more starts the track"
+
+
+def test_the_search_for_who_has_left_becomes_rare():
+    path = walk(400, 100, 110)
+    path[20:] = np.nan
+    world = World([Person(path, RED)], 400)
+    run(world, step=50)
+    assert len(world.detections) <= 400 / 50 + 6, world.detections
+
+
+def test_results_lag_behind_by_a_bounded_number_of_frames():
+    world = World([Person(walk(200, 100, 300), RED)], 200)
+    taken = []
+
+    def counted():
+        for frame in world.stream():
+            taken.append(frame.index)
+            yield frame
+
+    results = follow(counted(), look=world.look, detect=world.detect, detection_step=1000)
+    for expected in range(200):
+        assert next(results).index == expected
+        assert len(taken) - expected <= MOST_HELD + 1
+
+
+def test_the_probability_covers_the_person():
+    world = World([Person(walk(10, 200, 200), RED)], 10)
+    person = run(world)[5].people[0]
+    x0, y0 = person.origin
+    h, w = person.probability.shape
+    assert person.probability.dtype == np.float32
+    assert (x0 < 200 < x0 + w) and (y0 < 120 < y0 + h)
+    assert person.probability[120 - y0, 200 - x0] == 1.0
+    assert 80 < h < 120 and 25 < w < 45, (h, w)
+
+
+def test_the_same_frames_give_the_same_result():
+    def digest():
+        world = World([Person(walk(60, 100, 300), RED), Person(walk(60, 300, 100), WHITE)], 60)
+        return [(r.index, [(p.id, p.origin, p.probability.tobytes()) for p in r.people]) for r in run(world)]
+
+    assert digest() == digest()

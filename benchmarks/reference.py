@@ -142,17 +142,17 @@ def read_reference(folder: Path) -> Reference:
     """The reference of the demo.
 
     Args:
-        folder: `Pose2Sim/Demo` of the pose2sim 0.4.15 wheel, unpacked.
+        folder: what `benchmarks.demo_data.reference` makes of the pose2sim 0.4.15 wheel.
 
     Raises:
         BadInput: a file is not what it should be.
         OSError: a file is not there.
     """
-    names, points = read_trc(folder / "opensim" / "Balancing_for_IK.trc")
+    names, points = read_trc(folder / "Balancing_for_IK.trc")
     missing = [name for name in JOINTS if name not in names]
     if missing:
         raise BadInput(f"Balancing_for_IK.trc: markers {', '.join(missing)} are missing.")
-    cameras = read_calibration(folder / "calibration" / "Calib_qualisys.toml")
+    cameras = read_calibration(folder / "Calib_qualisys.toml")
     return Reference(cameras, points[:, [names.index(name) for name in JOINTS]])
 
 
@@ -241,7 +241,7 @@ def measure_bodies(workspace: Path, reference: Path) -> list[Accuracy]:
 
     Args:
         workspace: the scene's output folder, with `<video>/body_data/` for cam01 to cam04.
-        reference: `Pose2Sim/Demo` of the pose2sim 0.4.15 wheel, unpacked.
+        reference: what `benchmarks.demo_data.reference` makes of the pose2sim 0.4.15 wheel.
 
     Raises:
         BadInput: a camera without a person, or files that break their contracts.
@@ -271,7 +271,7 @@ def main() -> None:
     """Prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("workspace", type=Path, help="output folder of the single-person scene")
-    parser.add_argument("reference", type=Path, help="Pose2Sim/Demo of the pose2sim 0.4.15 wheel")
+    parser.add_argument("reference", type=Path, help="folder with the reference, from benchmarks.demo_data")
     arguments = parser.parse_args()
     found = measure_bodies(arguments.workspace, arguments.reference)
     for row in found:

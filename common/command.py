@@ -146,8 +146,9 @@ def exit_code_of(work: Callable[[], object]) -> int:
     except BrokenPipeError:
         return ExitCode.DONE  # whoever read our output has seen enough
     except OSError as error:
-        _LOG.error("%s", from_os_error(error))
-        return from_os_error(error).exit_code
+        known = from_os_error(error)
+        _LOG.error("%s: %s", type(known).__name__, known)
+        return known.exit_code
     except Exception:  # noqa: BLE001 - the one place where anything else becomes "a bug, please report"
         traceback.print_exc()
         _LOG.error("This is a bug in ghost. Please report the lines above, with the versions in _manifests/.")

@@ -37,6 +37,7 @@ NOBODY: Colour = (150, 150, 150)
 TINT = 0.4  # chosen by hand: the colour is plain and the person can still be seen
 VISIBLE = 0.3  # chosen by hand: joints that a model trusts less are mostly guessed
 _LINE = 360.0  # image height, in pixels, at which lines are one unit thick
+_LARGE = 0.4  # share of the image height from which on a person is drawn with full lines; chosen by hand
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 _SUBPIXEL = 4  # fractional bits of cv2's coordinates, 1/16 pixel
 
@@ -89,11 +90,12 @@ def draw_people(
     drawn = image.copy()
     anchors: dict[int, tuple[float, float]] = {}
     if labels is not None:
-        scale = np.array([image.shape[1] / labels.shape[1], image.shape[0] / labels.shape[0]])
-        for person, box in _boxes(labels).items():
+        # Shrunk once for everybody, without smoothing: the outline covers the rim.
+        fitting = cv2.resize(labels, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_NEAREST_EXACT)
+        for person, box in _boxes(np.asarray(fitting, np.uint16)).items():
             if person in people:
-                drawn = draw_mask(drawn, labels == person, people[person].colour)
-                anchors[person] = ((box[0] + box[2] + 1) / 2 * scale[0], box[1] * scale[1])
+                drawn = draw_mask(drawn, fitting == person, people[person].colour)
+                anchors[person] = ((box[0] + box[2] + 1) / 2, box[1])
     for person, how in people.items():
         if how.keypoints is not None:
             points = to_scale(how.keypoints, full=full_size, scaled=(image.shape[1], image.shape[0]))
@@ -133,19 +135,17 @@ def draw_mask(image: Image, mask: npt.NDArray[np.bool_], colour: Colour, *, tint
     """
     height, width = image.shape[:2]
     drawn = image.copy()
-    cover: npt.NDArray[Any] = mask.astype(np.uint8) * 255
+    cover: npt.NDArray[Any] = mask.astype(np.uint8)
     if cover.shape != (height, width):
-        cover = cv2.resize(cover, (width, height), interpolation=cv2.INTER_AREA)  # soft at the rim
+        cover = cv2.resize(cover, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
     x, y, w, h = cv2.boundingRect(cover)
     if w == 0:
         return drawn
     inside = (slice(y, y + h), slice(x, x + w))
-    alpha = cover[inside].astype(np.float32)[..., None] * (tint / 255)
-    patch = drawn[inside] * (1 - alpha) + np.array(colour, np.float32) * alpha
-    drawn[inside] = np.rint(patch).astype(np.uint8)
-    outlines, _ = cv2.findContours(
-        (cover[inside] > 127).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y)
-    )
+    patch = drawn[inside]
+    tinted = cv2.addWeighted(patch, 1 - tint, np.full_like(patch, colour), tint, 0)
+    patch[cover[inside] > 0] = tinted[cover[inside] > 0]
+    outlines, _ = cv2.findContours(cover[inside], cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y))
     cv2.drawContours(drawn, outlines, -1, colour, _thickness(image, 1.2), cv2.LINE_AA)
     return drawn
 
@@ -157,7 +157,7 @@ def draw_skeleton(
     *,
     confidence: npt.NDArray[np.floating] | None = None,
 ) -> Image:
-    """The picture with the bones between trusted keypoints; a light rim keeps them readable on the tint.
+    """The picture with the bones between trusted keypoints, in a light shade that is readable on the tint.
 
     Args:
         image: (h, w, 3) uint8 RGB.
@@ -170,17 +170,15 @@ def draw_skeleton(
     if confidence is not None:
         good &= confidence >= VISIBLE
     fixed = np.rint(np.where(good[:, None], keypoints, 0) * 2**_SUBPIXEL).clip(-(2**20), 2**20).astype(int)
-    bones = [(fixed[a], fixed[b]) for a, b in (*BODY_BONES, *HAND_BONES) if good[a] and good[b]]
-    for thickness, shade in (
-        (_thickness(image, 3.4), (255, 255, 255)),
-        (_thickness(image, 1.8), _darker(colour)),
-    ):
-        for start, end in bones:
-            cv2.line(drawn, start.tolist(), end.tolist(), shade, thickness, cv2.LINE_AA, _SUBPIXEL)
-    joints = {index for bone in BODY_BONES for index in bone if good[index]}
-    for index in sorted(joints):
-        radius = _thickness(image, 1.6) * 2**_SUBPIXEL
-        cv2.circle(drawn, fixed[index].tolist(), radius, (255, 255, 255), -1, cv2.LINE_AA, _SUBPIXEL)
+    size = float(np.ptp(keypoints[good], axis=0).max()) if good.any() else 0.0
+    thickness = _thickness(image, 1.7 * min(1.0, size / (_LARGE * image.shape[0])))
+    for a, b in (*BODY_BONES, *HAND_BONES):
+        if good[a] and good[b]:
+            ends = fixed[a].tolist(), fixed[b].tolist()
+            cv2.line(drawn, *ends, lighter(colour), thickness, cv2.LINE_AA, _SUBPIXEL)
+    radius = max(1.0, 0.9 * thickness) * 2**_SUBPIXEL
+    for index in sorted({index for bone in BODY_BONES for index in bone if good[index]}):
+        cv2.circle(drawn, fixed[index].tolist(), round(radius), (255, 255, 255), -1, cv2.LINE_AA, _SUBPIXEL)
     return drawn
 
 
@@ -195,7 +193,7 @@ def draw_label(image: Image, text: str, anchor: tuple[float, float], colour: Col
     """
     drawn = image.copy()
     height, width = image.shape[:2]
-    scale = max(0.4, 0.55 * height / _LINE)
+    scale = max(0.35, 0.42 * height / _LINE)
     thickness = max(1, round(scale * 1.3))
     (text_width, text_height), _ = cv2.getTextSize(text, _FONT, scale, thickness)
     pad = max(2, round(text_height * 0.45))
@@ -206,6 +204,12 @@ def draw_label(image: Image, text: str, anchor: tuple[float, float], colour: Col
     ink = (0, 0, 0) if luminance(colour) > 0.18 else (255, 255, 255)
     cv2.putText(drawn, text, (left + pad, top + pad + text_height), _FONT, scale, ink, thickness, cv2.LINE_AA)
     return drawn
+
+
+def lighter(colour: Colour) -> Colour:
+    """The colour mixed with as much white."""
+    red, green, blue = ((c + 255) // 2 for c in colour)
+    return red, green, blue
 
 
 def luminance(colour: Colour) -> float:
@@ -223,11 +227,6 @@ def fitting_size(width: int, height: int, *, max_height: int) -> tuple[int, int]
 def _boxes(labels: npt.NDArray[np.uint16]) -> dict[int, Sequence[int]]:
     found = people_in(labels)
     return dict(zip(found.ids.tolist(), found.boxes.tolist(), strict=True))
-
-
-def _darker(colour: Colour) -> Colour:
-    red, green, blue = (round(c * 0.75) for c in colour)
-    return red, green, blue
 
 
 def _thickness(image: Image, units: float) -> int:

@@ -101,7 +101,7 @@ def lock_key(scene: str, stage: str, video: str | None) -> str:
 
 def encode(record: Manifest | Failure) -> bytes:
     """The bytes of a manifest or of a failure."""
-    return (json.dumps(asdict(record), indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+    return (json.dumps(asdict(record), indent=1, allow_nan=False) + "\n").encode()
 
 
 def read_manifest(storage: Storage, scene: str, stage: str, video: str | None) -> Manifest | None:

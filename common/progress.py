@@ -40,7 +40,7 @@ def track(items: Iterable[Item], *, total: int, label: str, title: str) -> Itera
 
 
 def _events(items: Iterable[Item], *, total: int, label: str) -> Iterator[Item]:
-    last = 0.0
+    last = -_EVENT_S
     done = 0
     for done, item in enumerate(items, 1):
         yield item

@@ -18,8 +18,10 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from common.errors import from_os_error
 
 _TICKS = Fraction(1, 90_000)  # as MPEG systems count; holds 24, 25, 30, 60 and 30000/1001 Hz without rounding
-# One thread gives the same bytes for the same frames; "veryfast" and 23 are x264's usual choices for viewing.
-_X264 = {"preset": "veryfast", "crf": "23", "threads": "1"}
+# "veryfast" and 23 are x264's usual choices for viewing. The same frames shall give the same bytes: one thread,
+# and no macroblock tree, which with B-frames reads memory that it has not written (4 results in 60 runs of the same
+# frames, x264 165; without it, or without assembler, 1 in 60).
+_X264 = {"preset": "veryfast", "crf": "23", "threads": "1", "x264-params": "mbtree=0"}
 
 
 class VideoWriter:
@@ -78,12 +80,16 @@ class VideoWriter:
     ) -> None:
         if self._container is None:  # not a single frame: no file either
             return
+        finished = False
         try:
-            if kind is None:
-                self._mux(None)
+            try:
+                if kind is None:
+                    self._mux(None)  # what the encoder still holds
+            finally:
+                self._close()
+            finished = kind is None
         finally:
-            self._close()
-            if kind is not None:
+            if not finished:
                 self._path.unlink(missing_ok=True)
 
     def _open(self, image: npt.NDArray[np.uint8]) -> None:

@@ -60,7 +60,7 @@ class Converter:
             threads=1,
         )
         image: npt.NDArray[np.uint8] = converted.to_ndarray()  # type: ignore[assignment]  # 8 bits in all formats
-        return np.ascontiguousarray(upright(image, rotation))  # rows may be padded
+        return upright(image, rotation)
 
     def _fitting(self, frame: VideoFrame, rotation: int) -> tuple[int, int]:
         width, height = (frame.height, frame.width) if rotation % 180 else (frame.width, frame.height)

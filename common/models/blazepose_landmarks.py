@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.models.litert import TfliteModel
+from common.models.painting_over import paint_over
 from common.models.regions import Region, cut_out, region_from_points
 
 SIDE = 256
@@ -84,7 +85,7 @@ class LandmarkModel:
             image: (H, W, 3) uint8 RGB.
             region: where the person is.
             suppress: (256, 256) bool, pixels **of the crop** that belong to somebody else. They are painted
-                over with the mean colour of the others before the model sees them. From a label image:
+                over before the model sees them. From a label image:
                 `others = cut_out_labels(labels, region, SIDE)`,
                 `suppress = (others != 0) & (others != person)`.
 
@@ -92,8 +93,8 @@ class LandmarkModel:
             What the model sees, also when `score` says that there is nobody.
         """
         crop = cut_out(image, region, SIDE)
-        if suppress is not None and suppress.any() and not suppress.all():
-            crop[suppress] = crop[~suppress].mean(axis=0)
+        if suppress is not None:
+            crop = paint_over(crop, suppress)
         outputs = self._model(np.multiply(crop, np.float32(1 / 255), dtype=np.float32)[None])
         points = outputs[1, 5 * _ROWS].reshape(_ROWS, 5).astype(np.float64)
         world = outputs[1, 3 * _ROWS].reshape(_ROWS, 3)[:POINTS].astype(np.float64)

@@ -58,6 +58,7 @@ class MultiPoseModel:
         """
         try:
             import onnxruntime
+            from onnxruntime.capi import onnxruntime_pybind11_state as failures
         except ImportError as error:
             raise ModelUnavailable(
                 f"the runtime of {Path(path).name} cannot be loaded ({error}). Run `make setup`."
@@ -72,7 +73,7 @@ class MultiPoseModel:
             raise ModelUnavailable(f"{path} does not exist. Run `ghost weights fetch`.")
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except RuntimeError as error:
+        except (failures.Fail, failures.InvalidProtobuf, failures.InvalidGraph, RuntimeError) as error:
             raise ModelUnavailable(
                 f"{path} cannot be loaded as a model ({error}). Run `ghost weights fetch`."
             ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from stages.body.lifting import bone_lengths, onto_rays, with_bone_lengths
 from stages.body.placement import Intrinsics, place
 
 _LEFT_HIP, _RIGHT_HIP = 23, 24
+_CHUNK = 2048  # frames that are worked on at once, to bound memory: about 30 MB; chosen by hand
 
 
 @dataclass(frozen=True)
@@ -21,19 +23,19 @@ class LandmarkTrack:
 
     Attributes:
         frame: (N,) int64.
-        image: (N, 33, 2) float64, pixels.
-        world: (N, 33, 3) float64, metres, camera axes, origin between the hips.
-        visibility: (N, 33) float64 in [0, 1].
-        presence: (N, 33) float64 in [0, 1].
+        image: (N, 33, 2) floating, pixels.
+        world: (N, 33, 3) floating, metres, camera axes, origin between the hips.
+        visibility: (N, 33) floating in [0, 1].
+        presence: (N, 33) floating in [0, 1].
         hidden: (N, 33) bool, on somebody else's pixels.
         box: (N, 4) float64, inclusive pixels of the person's mask.
     """
 
     frame: NDArray[np.int64]
-    image: NDArray[np.float64]
-    world: NDArray[np.float64]
-    visibility: NDArray[np.float64]
-    presence: NDArray[np.float64]
+    image: NDArray[np.floating[Any]]
+    world: NDArray[np.floating[Any]]
+    visibility: NDArray[np.floating[Any]]
+    presence: NDArray[np.floating[Any]]
     hidden: NDArray[np.bool_]
     box: NDArray[np.float64]
 
@@ -59,25 +61,39 @@ def body_from_landmarks(
         height: of the frames, pixels.
         width: likewise.
     """
-    confidence = landmark_confidence(
-        track.visibility, track.presence, track.image, height=height, width=width, hidden=track.hidden
-    )
-    placement = place(track.world, track.image, confidence, camera=camera)
-    joints = onto_rays(track.world, track.image, placement, camera=camera)
-    lengths = bone_lengths(joints, confidence)
-    joints = with_bone_lengths(joints, lengths, translation=placement.translation)
-    hips = joints[:, [_LEFT_HIP, _RIGHT_HIP]].mean(axis=1)
     rows = len(track.frame)
+    chunks = [slice(start, start + _CHUNK) for start in range(0, rows, _CHUNK)]
+    joints, confidence = np.empty((rows, 33, 3), np.float32), np.empty((rows, 33), np.float32)
+    translation = np.empty((rows, 3))
+    for chunk in chunks:
+        world, image = track.world[chunk].astype(np.float64), track.image[chunk].astype(np.float64)
+        trust = landmark_confidence(
+            track.visibility[chunk],
+            track.presence[chunk],
+            image,
+            height=height,
+            width=width,
+            hidden=track.hidden[chunk],
+        )
+        placement = place(world, image, trust, camera=camera)
+        joints[chunk] = onto_rays(world, image, placement, camera=camera)
+        translation[chunk], confidence[chunk] = placement.translation, trust
+    lengths = bone_lengths(joints, confidence)
+    for chunk in chunks:
+        placed = with_bone_lengths(joints[chunk].astype(np.float64), lengths, translation=translation[chunk])
+        hips = placed[:, [_LEFT_HIP, _RIGHT_HIP]].mean(axis=1)
+        joints[chunk] = placed - hips[:, None]
+        translation[chunk] += hips
     return PersonBody(
         person=person,
         frame_indices=track.frame.astype(np.int32),
-        pred_keypoints_3d=to_mhr70(joints - hips[:, None]).astype(np.float32),
+        pred_keypoints_3d=to_mhr70(joints),
         pred_keypoints_2d=to_mhr70(track.image).astype(np.float32),
-        pred_cam_t=(placement.translation + hips).astype(np.float32),
+        pred_cam_t=translation.astype(np.float32),
         focal_length=np.full(rows, camera.focal.mean(), np.float32),
         bbox=track.box.astype(np.float32),
         times=times[track.frame],
-        confidence=confidence_to_mhr70(confidence).astype(np.float32),
+        confidence=confidence_to_mhr70(confidence),
         principal_point=np.tile(camera.centre.astype(np.float32), (rows, 1)),
     )
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from common.skeletons import BLAZEPOSE_TO_MHR70, MHR70_COUNT, NECK, SHOULDERS
+
+_Float = TypeVar("_Float", np.float32, np.float64)
 
 _LANDMARKS = list(BLAZEPOSE_TO_MHR70)
 _KEYPOINTS = list(BLAZEPOSE_TO_MHR70.values())
@@ -14,8 +18,8 @@ _HIDDEN = 0.5  # chosen by hand: behind somebody, the model's own visibility is 
 
 
 def landmark_confidence(
-    visibility: NDArray[np.float64],
-    presence: NDArray[np.float64],
+    visibility: NDArray[np.floating[Any]],
+    presence: NDArray[np.floating[Any]],
     image: NDArray[np.float64],
     *,
     height: int,
@@ -44,20 +48,20 @@ def landmark_confidence(
     return confidence if hidden is None else np.where(hidden, confidence * _HIDDEN, confidence)
 
 
-def to_mhr70(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
+def to_mhr70(landmarks: NDArray[_Float]) -> NDArray[_Float]:
     """Landmarks (N, 33, d) as keypoints (N, 70, d); the neck is the middle of the shoulders, NaN what BlazePose lacks.
 
     Fingers, the extra points of elbows and shoulders and the small toes are not observed.
     """
-    keypoints = np.full((len(landmarks), MHR70_COUNT, landmarks.shape[2]), np.nan)
+    keypoints = np.full((len(landmarks), MHR70_COUNT, landmarks.shape[2]), np.nan, landmarks.dtype)
     keypoints[:, _KEYPOINTS] = landmarks[:, _LANDMARKS]
     keypoints[:, NECK] = keypoints[:, list(SHOULDERS)].mean(axis=1)
     return keypoints
 
 
-def confidence_to_mhr70(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
+def confidence_to_mhr70(confidence: NDArray[_Float]) -> NDArray[_Float]:
     """Confidence (N, 33) as that (N, 70) of keypoints: the neck has the worse shoulder's, what is missing 0."""
-    keypoints = np.zeros((len(confidence), MHR70_COUNT))
+    keypoints = np.zeros((len(confidence), MHR70_COUNT), confidence.dtype)
     keypoints[:, _KEYPOINTS] = confidence[:, _LANDMARKS]
     keypoints[:, NECK] = keypoints[:, list(SHOULDERS)].min(axis=1)
     return keypoints

@@ -9,6 +9,8 @@ whose spread falls from 7 to 3 %.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,7 +62,7 @@ def onto_rays(
     return lifted
 
 
-def bone_lengths(joints: NDArray[np.float64], confidence: NDArray[np.float64]) -> NDArray[np.float64]:
+def bone_lengths(joints: NDArray[np.floating[Any]], confidence: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Length of each of the 6 kinds of bones of one person: the median over time, left and right averaged.
 
     Args:

@@ -9,6 +9,7 @@ reaches across it. A one-Euro filter would lag 20-50 mm behind a walk.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ WINDOW = 0.15
 
 _MIN_NEIGHBOURS = 5  # a parabola through three or four points smooths nothing
 _ROBUST_ROUNDS = 2
+_AT_ONCE = 4  # keypoints, to bound memory; chosen by hand
 _BISQUARE = 6.0  # Cleveland's: residuals beyond six times the typical one do not count
 
 
@@ -27,7 +29,7 @@ def smooth(
     values: NDArray[np.float64],
     times: NDArray[np.float64],
     *,
-    weights: NDArray[np.float64] | None = None,
+    weights: NDArray[np.floating[Any]] | None = None,
     window: float = WINDOW,
 ) -> NDArray[np.float64]:
     """Trajectories smoothed over time.
@@ -67,7 +69,7 @@ def smooth_body(body: PersonBody, *, window: float = WINDOW) -> PersonBody:
         body: the person.
         window: as in `smooth`.
     """
-    weights = body.confidence.astype(np.float64)
+    weights = body.confidence
     place = body.pred_cam_t.astype(np.float64)[:, None]
     return dataclasses.replace(
         body,
@@ -78,12 +80,14 @@ def smooth_body(body: PersonBody, *, window: float = WINDOW) -> PersonBody:
 
 
 def _sparse(
-    values: NDArray[np.float32], times: NDArray[np.float64], weights: NDArray[np.float64], *, window: float
+    values: NDArray[np.float32], times: NDArray[np.float64], weights: NDArray[np.float32], *, window: float
 ) -> NDArray[np.float32]:
     """`smooth` on the keypoints that are ever seen: 22 of 70 for BlazePose."""
     used = np.flatnonzero(np.asarray(np.isfinite(values).all(axis=2)).any(axis=0))
     result = values.copy()
-    result[:, used] = smooth(values[:, used].astype(np.float64), times, weights=weights[:, used], window=window)
+    for first in range(0, len(used), _AT_ONCE):
+        some = used[first : first + _AT_ONCE]
+        result[:, some] = smooth(values[:, some].astype(np.float64), times, weights=weights[:, some], window=window)
     return result
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from common import fingerprint
 from common.artifacts import BODIES, FRAMES, IDENTITIES, MASKS, PEOPLE, SYNCHRONIZATION, bodies, identities, people
 from common.artifacts import frames as frames_artifact
 from common.artifacts import synchronization as synchronization_artifact
@@ -17,7 +18,7 @@ from common.artifacts.frames import Frames
 from common.artifacts.people import PeopleTable
 from common.artifacts.scene import SceneVideo
 from common.artifacts.synchronization import CameraStart, Synchronization
-from common.errors import GhostError, InputMissing
+from common.errors import GhostError
 from common.workspace import Workspace
 from stages.report.history import History, read_history
 from stages.report.tracks import BodyTrack, reduce_body
@@ -121,9 +122,12 @@ def gather(workspace: Workspace) -> Evidence:
         videos = {video: workspace.describe(video) for video in workspace.videos}
     except GhostError as error:
         videos = {}
-        if not isinstance(error, InputMissing):
-            reader.note(f"scene.json: {error}")
+        if any(m.stage == "ingest" for m in history.current):  # else the records say why there is none
+            reader.note(f"scene.json cannot be used: {error}")
     recordings, no_pictures = _recordings(workspace)
+    for video in [v for v, path in recordings.items() if v in videos and is_other_file(path, videos[v])]:
+        reader.note(f"{video}: the recording is not the file that ingest saw, so there are no pictures of it.")
+        del recordings[video]
     return Evidence(
         scene=workspace.scene,
         videos={
@@ -144,6 +148,11 @@ def _recordings(workspace: Workspace) -> tuple[dict[str, Path], str]:
     except (GhostError, OSError) as error:
         return {}, str(error)
     return {video: path for video, path in found.items() if path.is_file()}, ""
+
+
+def is_other_file(path: Path, entry: SceneVideo) -> bool:
+    """Whether a recording has changed since ingest described it."""
+    return path.stat().st_size != entry.bytes or fingerprint.of_recording(path) != entry.fingerprint
 
 
 class _Reader:

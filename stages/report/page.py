@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 
 from stages.report.gather import Evidence
 from stages.report.redact import Redact
@@ -37,6 +38,7 @@ def render(evidence: Evidence, *, redact: Redact) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["prose"] = prose
     style = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
     sections = [
         {
@@ -55,6 +57,15 @@ def render(evidence: Evidence, *, redact: Redact) -> str:
 def style_hash(style: str) -> str:
     """What the Content-Security-Policy lets pass: this style sheet and no other."""
     return base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+
+
+def prose(text: str) -> Markup:
+    """A message, escaped, with what stands between backticks set as code."""
+    parts = str(text).split("`")
+    if len(parts) % 2 == 0:  # one backtick too many: leave them all alone
+        return escape(text)
+    marked = [Markup("<code>{}</code>").format(part) if i % 2 else escape(part) for i, part in enumerate(parts)]
+    return Markup("").join(marked)
 
 
 def redacted(value: Any, redact: Redact) -> Any:  # noqa: ANN401 - a context: nested dicts and sequences of anything

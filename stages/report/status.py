@@ -8,20 +8,20 @@ from common.artifacts.synchronization import CameraStart
 from common.errors import ExitCode
 from common.manifest import Failure
 from stages.report.gather import Evidence
-from stages.report.wording import plus_minus
+from stages.report.wording import plus_minus, seconds
 
 OK, UNCERTAIN, UNKNOWN, FAILED = "ok", "uncertain", "unknown", "failed"
 
 LABELS = {OK: "synchronised", UNCERTAIN: "uncertain", UNKNOWN: "unknown", FAILED: "failed"}
 
 _ADVICE = {
-    ExitCode.BAD_INPUT: "Copy the file again, convert it, or leave it out; then run the same command again.",
-    ExitCode.INPUT_MISSING: "Put back what is missing, or see which stage failed before this one.",
+    ExitCode.BAD_INPUT: "Repair it or leave it out, then run the same command again: what is done is kept.",
+    ExitCode.INPUT_MISSING: "Put it back, then run the same command again: what is done is kept.",
     ExitCode.MODEL_UNAVAILABLE: "Fetch the models with `ghost weights fetch`, or choose another --backend.",
     ExitCode.BUG: "This is a bug in ghost: please report it with the log in _logs/.",
     ExitCode.DISK: "Free some space or choose another output folder; then run the same command again.",
     ExitCode.TEMPORARY: "Run the same command again.",
-    ExitCode.TERMINATED: "Run the same command again: what is done is kept.",
+    ExitCode.TERMINATED: "Run the same command again.",
     ExitCode.CONFIGURATION: "Check workspace, credentials and endpoint.",
     ExitCode.USAGE: "Correct the name or the option.",
 }
@@ -97,5 +97,5 @@ def _from_verdict(video: str, camera: CameraStart) -> CameraStatus:
     if camera.verdict == UNKNOWN or camera.start_time is None:
         return CameraStatus(video, UNKNOWN, "start time unknown", camera.reasons, camera.advice)
     within = plus_minus(camera.interval) if camera.interval is not None else "no interval"
-    text = f"starts at {camera.start_time:.3f} s {within}"
+    text = f"starts at {seconds(camera.start_time)} {within}"
     return CameraStatus(video, camera.verdict, text, camera.reasons, camera.advice)

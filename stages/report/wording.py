@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterable
 
 NONE = "–"
+_SPACE = "\N{NO-BREAK SPACE}"  # a number and its unit stay on one line
 
 
 def seconds(value: float | None, *, digits: int = 3) -> str:
     """`1.234 s`; a dash for None."""
-    return NONE if value is None or not math.isfinite(value) else f"{value:.{digits}f} s"
+    return NONE if value is None or not math.isfinite(value) else f"{value:.{digits}f}{_SPACE}s"
 
 
 def duration(value: float | None) -> str:
@@ -18,26 +19,26 @@ def duration(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return NONE
     if value < 60:
-        return f"{value:.1f} s"
+        return f"{value:.1f}{_SPACE}s"
     whole = round(value)
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
+        return f"{whole // 60}{_SPACE}min{_SPACE}{whole % 60:02d}{_SPACE}s"
     minutes = round(value / 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes // 60}{_SPACE}h{_SPACE}{minutes % 60:02d}{_SPACE}min"
 
 
 def plus_minus(value: float | None) -> str:
     """Half width of an interval: `± 12 ms`, `± 1.2 s`; a dash for None."""
     if value is None or not math.isfinite(value):
         return NONE
-    return f"± {value * 1000:.0f} ms" if value < 0.9995 else f"± {value:.1f} s"
+    return f"±{_SPACE}{value * 1000:.0f}{_SPACE}ms" if value < 0.9995 else f"±{_SPACE}{value:.1f}{_SPACE}s"
 
 
 def signed(value: float | None, *, digits: int = 3) -> str:
     """`+0.123 s`, with a real minus sign."""
     if value is None or not math.isfinite(value):
         return NONE
-    return f"{_plain(value, digits):+.{digits}f} s".replace("-", "−")
+    return f"{_plain(value, digits):+.{digits}f}{_SPACE}s".replace("-", "−")
 
 
 def number(value: float | None, *, digits: int = 2) -> str:
@@ -52,20 +53,20 @@ def percent(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return NONE
     if 0 < value < 1:
-        return f"{min(99, max(1, round(100 * value)))} %"
-    return f"{100 * value:.0f} %"
+        return f"{min(99, max(1, round(100 * value)))}{_SPACE}%"
+    return f"{100 * value:.0f}{_SPACE}%"
 
 
 def memory(value: int) -> str:
     """`312 MiB`."""
-    return f"{value / 2**20:.0f} MiB"
+    return f"{value / 2**20:.0f}{_SPACE}MiB"
 
 
 def size(value: int) -> str:
     """Of a file: `870 B`, `12 kB`, `1.4 MB`."""
     if value < 1000:
-        return f"{value} B"
-    return f"{value / 1e3:.0f} kB" if value < 1e6 else f"{value / 1e6:.1f} MB"
+        return f"{value}{_SPACE}B"
+    return f"{value / 1e3:.0f}{_SPACE}kB" if value < 1e6 else f"{value / 1e6:.1f}{_SPACE}MB"
 
 
 def count(value: int, singular: str, plural: str = "") -> str:

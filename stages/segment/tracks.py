@@ -25,8 +25,8 @@ _JUMP = 0.2  # landmarks that move further in one frame, in sizes, are somebody 
 _JUMP_PER_FRAME = 0.1  # what every frame without the person adds to that
 _LOST_REACH = 1.5  # in sizes: nobody is looked for further away until a second's worth of frames has passed
 _LOST_FOREVER_REACH = 60  # frames after which a lost person may come back anywhere
-_UNLIKE = 0.35  # colours that differ more are somebody else's (demo scenes: own <= 0.23, others >= 0.25)
-_UNLIKE_RETURNING = 0.25  # stricter where position says little
+_UNLIKE = 0.3  # colours that differ more are somebody else's (demo scenes: own <= 0.19, others >= 0.22)
+_UNLIKE_RETURNING = 0.2  # stricter where position says little
 _COLOUR_WEIGHT = 1.0  # a colour difference of 0.1 counts like a movement of 0.1 sizes
 
 

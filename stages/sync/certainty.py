@@ -9,27 +9,27 @@ another scene or of another person about 0.2, and 19 of 20 times below 0.4.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import linkage
 
 from stages.sync.consensus import Pair
-from stages.sync.pairwise import APART, MIN_FAR_LAGS, MIN_OVERLAP, PRIOR_NOISE, Curve, Peak, find_peak, noise
+from stages.sync.pairwise import APART, MIN_FAR_LAGS, MIN_OVERLAP, PRIOR_NOISE, Curve, noise
 
 Floats = NDArray[np.float64]
 
 TOLERANCE = 0.1  # s: three frames of 30 fps
 MIN_VIDEO_Z = 5.0  # a video of another scene was accepted in 0 of 40 simulated scenes; right real ones reach 4.9-6.6
-MIN_PAIR_Z = 3.0  # of a pair that holds a group together
 MIN_SHARED = 5.0  # s that a placed video shares with another, on average: one raised arm looks like the next
 
 # Of a supported video that does not stand out. Of what is given as uncertain by these, measured on simulated scenes:
 # 0-3 % are off by more than TOLERANCE in clips of 5-15 s, 10 % in clips of 1.7 s that do overlap, 50 % where four clips
 # of 1.7 s start anywhere within 5 s, so that most have nothing in common. No bar cures the last one.
 MIN_R = 0.45  # mean correlation
-MIN_PAIR_R = 0.4  # correlation of a pair that joins it to the others
 MIN_SHARE = 0.5  # of the longest time that two videos could share: short overlaps at the ends agree by chance
 DOUBTED_Z = 3.5  # where the noise is known, a lower z speaks against the match
 SHORT = 10.0  # s: with a longer overlap the noise of the curve is known and MIN_VIDEO_Z alone decides
@@ -37,7 +37,7 @@ SHORT = 10.0  # s: with a longer overlap the noise of the curve is known and MIN
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well one video fits the others at its start.
+    """How well a video fits the others at its start.
 
     Attributes:
         z: height of the common peak over the standard deviation away from it; 0 where the highest peak is not within
@@ -55,22 +55,24 @@ class Agreement:
     highest: bool
 
 
-def agreement(k: int, others: Sequence[int], starts: Floats, curves: Mapping[Pair, Curve], *, rate: float) -> Agreement:
-    """What all pairs of video k say together about its start.
+def agreement(
+    side: Sequence[int], others: Sequence[int], starts: Floats, curves: Mapping[Pair, Curve], *, rate: float
+) -> Agreement:
+    """What all pairs of a video, or of a few that move together, with the others say about their start.
 
-    The strength curves of video k with every other video are shifted by that video's start and averaged *before* the
-    peak is judged. Closing triangles prove less than it seems: the chance peaks of a wrong video agree with each
-    other, because all the good videos it was compared with show the same motion.
+    The strength curves of these pairs are shifted by the starts and averaged *before* the peak is judged. Closing
+    triangles prove less than it seems: the chance peaks of a wrong video agree with each other, because all the good
+    videos it was compared with show the same motion.
 
     Args:
-        k: the video.
-        others: those it is compared with.
+        side: the videos, mostly one.
+        others: those they are compared with.
         starts: (videos,) grid steps.
         curves: of pairs (i, j), i < j.
         rate: grid steps per second.
     """
     parts = []
-    for o in others:
+    for k, o in itertools.product(side, others):
         curve = curves.get((min(o, k), max(o, k)))
         if curve is not None:
             flip = 1 if o < k else -1
@@ -79,7 +81,7 @@ def agreement(k: int, others: Sequence[int], starts: Floats, curves: Mapping[Pai
             rows = np.array(
                 [curve.strength, curve.r * seen, seen, seen / curve.couples, seen / longest, seen > 0], dtype=np.float64
             )
-            parts.append((round(starts[o]) - curve.reach, rows[:, ::flip]))
+            parts.append((round(starts[o] - starts[k]) - curve.reach, rows[:, ::flip]))
     if not parts:
         return Agreement(0.0, 0.0, 0.0, 0.0, False)
     low = min(begin for begin, _ in parts)
@@ -88,7 +90,7 @@ def agreement(k: int, others: Sequence[int], starts: Floats, curves: Mapping[Pai
         sums[:, begin - low : begin - low + rows.shape[1]] += rows
     strength, product, overlap, shared, share, count = sums
     mean = strength / np.sqrt(np.maximum(count, 1))
-    distance, judged = np.abs(np.arange(sums.shape[1]) + low - starts[k]), count > 0
+    distance, judged = np.abs(np.arange(sums.shape[1]) + low), count > 0
     near, far = judged & (distance <= TOLERANCE * rate), judged & (distance > APART * rate)
     if not near.any():
         return Agreement(0.0, 0.0, 0.0, 0.0, False)
@@ -107,10 +109,7 @@ def agreement(k: int, others: Sequence[int], starts: Floats, curves: Mapping[Pai
 
 
 def placed_videos(starts: Floats, curves: Mapping[Pair, Curve], *, rate: float) -> list[int]:
-    """The largest group of videos that stand out of the noise and hang together.
-
-    The video with the lowest z goes until all have MIN_VIDEO_Z with the remaining ones; of those, the largest group
-    that is joined by pairs whose own peak agrees with the starts and has MIN_PAIR_Z.
+    """The videos that stand out of the noise, each on its own and each part of them.
 
     Args:
         starts: (videos,) grid steps.
@@ -121,12 +120,11 @@ def placed_videos(starts: Floats, curves: Mapping[Pair, Curve], *, rate: float) 
         Positions of the placed videos, ascending; none or at least two.
     """
 
-    def z(k: int, others: list[int]) -> float:
-        fit = agreement(k, others, starts, curves, rate=rate)
+    def z(side: list[int], others: list[int]) -> float:
+        fit = agreement(side, others, starts, curves, rate=rate)
         return fit.z if fit.overlap >= MIN_SHARED else 0.0
 
-    kept = _drop_lowest(list(range(len(starts))), z, least=MIN_VIDEO_Z)
-    return _largest_group(kept, [], lambda peak: _stands_out(peak, rate), starts, curves, rate=rate)
+    return _held_together(list(range(len(starts))), [], z, MIN_VIDEO_Z, starts, curves)
 
 
 def supported_videos(starts: Floats, curves: Mapping[Pair, Curve], placed: list[int], *, rate: float) -> list[int]:
@@ -142,61 +140,66 @@ def supported_videos(starts: Floats, curves: Mapping[Pair, Curve], placed: list[
         Positions of the placed and the supported videos, ascending; none or at least two.
     """
 
-    def r(k: int, others: list[int]) -> float:
-        if k in placed:
-            return 1.0
-        fit = agreement(k, others, starts, curves, rate=rate)
+    def r(side: list[int], others: list[int]) -> float:
+        fit = agreement(side, others, starts, curves, rate=rate)
         if fit.z >= MIN_VIDEO_Z and fit.overlap >= MIN_OVERLAP:
             return max(fit.r, MIN_R)
         doubtful = not fit.highest or fit.overlap >= SHORT or fit.share < MIN_SHARE or 0 < fit.z < DOUBTED_Z
         return 0.0 if doubtful else fit.r
 
-    kept = _drop_lowest(list(range(len(starts))), r, least=MIN_R)
-    return _largest_group(
-        kept, placed, lambda peak: peak.r >= MIN_PAIR_R or _stands_out(peak, rate), starts, curves, rate=rate
-    )
+    return _held_together(list(range(len(starts))), placed, r, MIN_R, starts, curves)
 
 
-def _stands_out(peak: Peak, rate: float) -> bool:
-    # two groups of videos, each right in itself, were once bridged by two such pairs of 3 s that agreed by chance
-    return peak.z >= MIN_PAIR_Z and peak.overlap >= MIN_SHARED * rate
-
-
-def _drop_lowest(kept: list[int], value: Callable[[int, list[int]], float], *, least: float) -> list[int]:
-    while kept:
-        values = {k: value(k, [o for o in kept if o != k]) for k in kept}
-        worst = min(kept, key=lambda k: values[k])
-        if values[worst] >= least:
-            break
-        kept = [k for k in kept if k != worst]
-    return kept
-
-
-def _largest_group(
+def _held_together(
     kept: list[int],
-    together: list[int],
-    convincing: Callable[[Peak], bool],
+    core: list[int],
+    bond: Callable[[list[int], list[int]], float],
+    least: float,
     starts: Floats,
     curves: Mapping[Pair, Curve],
-    *,
-    rate: float,
 ) -> list[int]:
-    """The largest part of `kept` (that with `together`, if given) joined by convincing pairs at the starts."""
-    group = {k: {k} for k in kept}
+    """What is left when every part whose bond to the rest is too weak has gone, the weakest first.
 
-    def join(a: int, b: int) -> None:
-        group[a] |= group[b]
-        for k in group[b]:
-            group[k] = group[a]
+    First single videos, then clusters of those that agree best: two cameras of another scene agree with each other,
+    so that each of them looks sound, and chance connects the two to the rest.
 
-    for k in together[1:]:
-        join(together[0], k)
-    for (i, j), curve in curves.items():
-        if i in group and j in group and group[i] is not group[j]:
-            peak = find_peak(curve, rate=rate)
-            if convincing(peak) and abs(peak.lag - (starts[j] - starts[i])) <= TOLERANCE * rate:
-                join(i, j)
-    if together:
-        return sorted(group[together[0]])
-    largest = max(group.values(), key=lambda members: (len(members), -min(members)), default=set())
-    return sorted(largest) if len(largest) > 1 else []
+    Args:
+        kept: the videos to begin with.
+        core: videos that stay in any case.
+        bond: how well one part (the first) agrees with the rest.
+        least: bond that is enough.
+        starts: (videos,) grid steps.
+        curves: of pairs.
+    """
+    parts: Callable[[list[int]], list[list[int]]]
+    while len(kept) > 1:
+        for parts in (lambda group: [[k] for k in group], lambda group: _clusters(group, starts, curves)):
+            free = [part for part in parts(kept) if not set(part) & set(core)]
+            bonds = [bond(part, [k for k in kept if k not in part]) for part in free]
+            if bonds and min(bonds) < least:
+                gone = free[int(np.argmin(bonds))]
+                kept = [k for k in kept if k not in gone]
+                break
+        else:
+            return kept
+    return []
+
+
+def _clusters(group: list[int], starts: Floats, curves: Mapping[Pair, Curve]) -> list[list[int]]:
+    """Parts of two videos up to half the group: the inner nodes of average linkage over the strengths at the starts."""
+    if len(group) < 4:
+        return []
+    strength = []
+    for i, j in itertools.combinations(group, 2):
+        curve = curves.get((i, j))
+        lag = starts[j] - starts[i]
+        strength.append(0.0 if curve is None else float(np.interp(lag, curve.lags, curve.strength)))
+    merges = linkage(max(strength) - np.array(strength), method="average")
+    nodes = [[k] for k in group]
+    for a, b in merges[:, :2].astype(np.int64):
+        nodes.append(sorted(nodes[a] + nodes[b]))
+    found = []
+    for node in nodes[len(group) : -1]:
+        rest = [k for k in group if k not in node]
+        found.append(node if len(node) <= len(rest) else rest)
+    return [part for part in found if len(part) > 1]

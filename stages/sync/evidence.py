@@ -63,7 +63,11 @@ def gather(videos: Sequence[VideoTracks], *, max_offset: float) -> Evidence:
     furthest = max_offset + (max(origins) - min(origins) if origins else 0.0)
     reach = max(0, min(length - 1, int(np.ceil(furthest * rate))))
     size = transform_length(length, reach)
-    spectra = {v: [spectrum(f, size=size, single=length > SINGLE_ABOVE) for f in features[v]] for v in usable}
+    one_mask = all(f.mask.shape[1] == 1 for tracks in features for f in tracks)
+    spectra = {
+        v: [spectrum(f, size=size, one_mask=one_mask, single=length > SINGLE_ABOVE) for f in features[v]]
+        for v in usable
+    }
     couples = {}
     for i, j in itertools.combinations(usable, 2):
         shorter = min(grids[i].length, grids[j].length)

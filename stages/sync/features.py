@@ -113,8 +113,8 @@ def resample(times: Floats, values: Floats, grid: Grid) -> Floats:
         grid: where to.
 
     Returns:
-        (length, ...); NaN outside the times, where a neighbour is missing, and where the neighbours lie further
-        apart than 1.5 median intervals and than BRIDGED_GAP.
+        (length, ...); NaN outside the times, and between frames where one is missing, or where they lie further apart
+        than 1.5 median intervals and than BRIDGED_GAP.
     """
     out = np.full((grid.length, *values.shape[1:]), np.nan)
     if len(times) < 2:
@@ -123,10 +123,12 @@ def resample(times: Floats, values: Floats, grid: Grid) -> Floats:
     at = grid.times
     left = np.clip(np.searchsorted(times, at + 1e-9, side="right") - 1, 0, len(times) - 2)
     share = (at - times[left]) / steps[left]
-    known = (share >= -1e-6) & (share <= 1 + 1e-6) & (steps[left] <= max(1.5 * np.median(steps), BRIDGED_GAP))
+    on_a_frame = (np.abs(share) < 1e-6) | (np.abs(share - 1) < 1e-6)
+    bridged = (share > 0) & (share < 1) & (steps[left] <= max(1.5 * np.median(steps), BRIDGED_GAP))
+    known = on_a_frame | bridged
     left, share = left[known], np.clip(share[known], 0, 1).reshape(-1, *[1] * (values.ndim - 1))
-    # a grid point on a frame needs no neighbour, and 0 * NaN is NaN
     a, b = values[left], values[left + 1]
+    # a grid point on a frame needs no neighbour, and 0 * NaN is NaN
     out[known] = np.where(share < 1e-6, a, np.where(share > 1 - 1e-6, b, (1 - share) * a + share * b))
     return out
 

@@ -32,10 +32,9 @@ class Spectrum:
 
     Attributes:
         values: (features, frequencies).
-        energy: (features, frequencies), or (1, frequencies) where all features share one mask.
-        mask: as energy.
+        energy: (features, frequencies), or their sum (1, frequencies) where the features share one mask.
+        mask: (features, frequencies), or (1, frequencies).
         known: (features,) or (1,) bool: whether the feature is ever known.
-        features: their number.
         size: length of the transform.
     """
 
@@ -43,22 +42,7 @@ class Spectrum:
     energy: Complex
     mask: Complex
     known: NDArray[np.bool_]
-    features: int
     size: int
-
-    def spread(self) -> Spectrum:
-        """The same with a mask for every feature. Its energies mean nothing singly, only their sum counts."""
-        if len(self.mask) > 1 or self.features == 1:
-            return self
-        repeat = self.features
-        return Spectrum(
-            self.values,
-            np.repeat(self.energy / repeat, repeat, axis=0),
-            np.repeat(self.mask, repeat, axis=0),
-            np.repeat(self.known, repeat),
-            repeat,
-            self.size,
-        )
 
 
 @dataclass(frozen=True)
@@ -123,24 +107,27 @@ def transform_length(length: int, reach: int) -> int:
     return next_fast_len(length + reach + 1, real=True)
 
 
-def spectrum(features: Features, *, size: int, single: bool = False) -> Spectrum:
-    """Transforms of one person's features; `single` halves the memory of long recordings (float32)."""
+def spectrum(features: Features, *, size: int, one_mask: bool, single: bool = False) -> Spectrum:
+    """Transforms of one person's features.
+
+    Args:
+        features: the person's.
+        size: length of the transform, see transform_length.
+        one_mask: whether all persons of the scene have features that are known together. It then takes features + 2
+            transforms instead of 3 * features.
+        single: half the memory, for long recordings (float32).
+    """
 
     def transform(signal: NDArray[np.float32]) -> Complex:
         return np.asarray(rfft(signal.T if single else signal.T.astype(np.float64), size))
 
     values, mask = features.values, features.mask
     energy = np.square(values)
-    if mask.shape[1] == 1:
-        energy = energy.sum(1, keepdims=True)  # one mask: features + 2 transforms instead of 3 * features
-    return Spectrum(
-        transform(values),
-        transform(energy),
-        transform(mask),
-        np.asarray(mask.any(axis=0)),
-        values.shape[1],
-        size,
-    )
+    if one_mask:
+        energy = energy.sum(1, keepdims=True)
+    else:
+        mask = np.broadcast_to(mask, values.shape)
+    return Spectrum(transform(values), transform(energy), transform(mask), np.asarray(mask.any(axis=0)), size)
 
 
 def correlate(a: Spectrum, b: Spectrum, *, reach: int, min_overlap: float, centred: bool) -> Curve:
@@ -152,7 +139,7 @@ def correlate(a: Spectrum, b: Spectrum, *, reach: int, min_overlap: float, centr
 
     Args:
         a: the earlier named person's spectrum.
-        b: the other's, of the same size.
+        b: the other's, of the same size and kind.
         reach: largest lag in grid steps.
         min_overlap: grid steps, averaged over features, below which a lag is excluded.
         centred: subtract every feature's mean over each overlap: for short clips, at 2 * features more transforms.
@@ -160,8 +147,6 @@ def correlate(a: Spectrum, b: Spectrum, *, reach: int, min_overlap: float, centr
     Returns:
         The curve of (a, b).
     """
-    if len(a.mask) != len(b.mask):
-        a, b = a.spread(), b.spread()
     at = np.arange(-reach, reach + 1)
 
     def total(product: Complex) -> Floats:

@@ -47,7 +47,7 @@ class Placement:
         curves = {(index[i], index[j]): curve for (i, j), curve in self.curves.items()}
         others = [index[v] for v in self.supported or self.members if v != video]
         starts = np.array([self.starts[v] for v in self.members])
-        return agreement(index[video], others, starts, curves, rate=rate)
+        return agreement([index[video]], others, starts, curves, rate=rate)
 
 
 def place(evidence: Evidence, members: Sequence[int]) -> Placement:

@@ -50,10 +50,8 @@ def make_body(joints, pixels, *, first=0, person=1):
 @pytest.fixture
 def folder(tmp_path):
     """A reference folder with four cameras and one moving person, written by hand."""
-    (tmp_path / "calibration").mkdir()
-    (tmp_path / "opensim").mkdir()
     cameras = "".join(CALIBRATION.format(number=i, turn=0.3 * i) for i in (1, 2, 3, 4))
-    (tmp_path / "calibration" / "Calib_qualisys.toml").write_text(cameras + "\n[metadata]\nerror = 0.0\n")
+    (tmp_path / "Calib_qualisys.toml").write_text(cameras + "\n[metadata]\nerror = 0.0\n")
     names = [*reversed(reference.JOINTS), "Nose"]
     world = np.concatenate([motion()[:, ::-1], np.zeros((FRAMES, 1, 3))], axis=1)
     rows = [
@@ -67,7 +65,7 @@ def folder(tmp_path):
         "Frame#\tTime\t" + "\t\t\t".join(names) + "\t\t",
         "\t\tX1\tY1\tZ1",
     ]
-    (tmp_path / "opensim" / "Balancing_for_IK.trc").write_text("\n".join([*head, *rows, ""]))
+    (tmp_path / "Balancing_for_IK.trc").write_text("\n".join([*head, *rows, ""]))
     return tmp_path
 
 
@@ -141,4 +139,4 @@ def test_jitter_is_the_second_difference_of_consecutive_frames():
 
 def test_a_folder_that_lacks_cameras_is_refused(folder, tmp_path):
     with pytest.raises(BadInput, match="expected 4 videos"):
-        reference.measure_bodies(tmp_path / "calibration", folder)
+        reference.measure_bodies(tmp_path / "nothing", folder)

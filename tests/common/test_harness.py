@@ -195,7 +195,9 @@ def test_being_stopped_is_no_failure(finished: Bench) -> None:
 
 def test_an_upstream_result_that_is_missing_is_named(bench: Bench) -> None:
     bench.execute(LISTING)
-    with pytest.raises(InputMissing, match="take/cam01: no current frames/. Run the stage that writes `frames` first"):
+    with pytest.raises(
+        InputMissing, match=r"take/cam01: no current frames/\. Run the stage that writes `frames` first"
+    ):
         bench.execute(MARKS, "cam01")
 
 

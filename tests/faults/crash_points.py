@@ -1,6 +1,6 @@
 """Kills a unit at each of the system calls that change the disk, one after the other; prints what was left, as JSON.
 
-    python -m tests.faults.crash_points FOLDER
+python -m tests.faults.crash_points FOLDER
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ SEED = int(os.environ.get("GHOST_TEST_SEED", "1"))
 
 
 def test_killed_at_any_moment_it_leaves_a_whole_result_or_none(tmp_path: Path) -> None:
-    unit, moments = SlowUnit(tmp_path), random.Random(SEED)
+    unit, moments = SlowUnit(tmp_path), random.Random(SEED)  # noqa: S311
     started = time.monotonic()
     assert unit.run(content="one")[0] == 0
     longest = time.monotonic() - started
@@ -54,7 +54,7 @@ def test_killed_at_each_step_of_publishing_it_leaves_a_whole_result_or_none(tmp_
     assert done.returncode == 0, done.stderr[-3000:]
     report = json.loads(done.stdout)
     assert report["points"] > 25, report
-    assert report["without_manifest"] > 5, "no kill fell between the old manifest and the new one"
+    assert len(report["without_manifest"]) > 5, "no kill fell between the old manifest and the new one"
     assert report["torn"] == [], report
     assert report["not_completed"] == [], report
     assert report["leftovers"] == [], report

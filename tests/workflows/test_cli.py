@@ -102,8 +102,8 @@ def parsed(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, dict[
 def test_the_originals_spelling_with_underscores_is_accepted(monkeypatch: pytest.MonkeyPatch):
     _, seen, output = parsed(
         monkeypatch, "--data_root", "in", "--output_dir", "out", "--detection_step", "25", "--sam3d_step", "2",
-        "--smooth", "--sam2_checkpoint", "x.pt", "--model_cfg", "y.yaml", "--gdino_model_id", "z", "--box_threshold", "0.3",
-        "--sam3d_hf_repo", "w", "--device", "cpu", "--vis",
+        "--smooth", "--sam2_checkpoint", "x.pt", "--model_cfg", "y.yaml", "--gdino_model_id", "z",
+        "--box_threshold", "0.3", "--sam3d_hf_repo", "w", "--device", "cpu", "--vis",
     )  # fmt: skip
     assert "far enough" in output
     assert seen == {"detection_step": 25, "sam3d_step": 2, "smooth": True, "device": "cpu"}

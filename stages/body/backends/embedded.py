@@ -50,6 +50,23 @@ class _Seen:
     hidden: NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class _Found:
+    """Where the landmarks of every row of `clip.people` are.
+
+    Attributes:
+        source: (m,) row of the published landmarks, -1 if there is none or it is not to be used.
+        again: (m,) bool, published but confused with somebody else.
+        hidden: (m, 33) bool, published landmarks on somebody else's pixels.
+        seen: by row, what the model saw here.
+    """
+
+    source: NDArray[np.int64]
+    again: NDArray[np.bool_]
+    hidden: NDArray[np.bool_]
+    seen: dict[int, _Seen]
+
+
 class EmbeddedEstimator:
     """BlazePose heavy; loads the model only if some frame needs it."""
 
@@ -69,21 +86,20 @@ class EmbeddedEstimator:
             BadInput: a mask is damaged.
         """
         rows = clip.wanted()
-        published, again = _published(clip, rows)
-        seen: dict[int, _Seen] = dict(published)
-        todo = np.array([row for row in rows if row in again or row not in seen], np.int64)
+        found = _published(clip, rows)
+        todo = rows[found.again[rows] | (found.source[rows] < 0)]
         if todo.size:
-            for row, found in self._look(clip, todo, open_frames):
-                if found is None:
-                    seen.pop(row, None)
-                else:
-                    seen[row] = found
-        return _bodies(clip, seen)
+            for row, seen in self._look(clip, todo, found, open_frames):
+                found.source[row] = -1
+                if seen is not None:
+                    found.seen[row] = seen
+        return _bodies(clip, found)
 
-    def _look(self, clip: Clip, rows: NDArray[np.int64], open_frames: OpenFrames) -> Iterator[tuple[int, _Seen | None]]:
+    def _look(
+        self, clip: Clip, rows: NDArray[np.int64], published: _Found, open_frames: OpenFrames
+    ) -> Iterator[tuple[int, _Seen | None]]:
         """Landmarks of these rows of `clip.people` by running the model; None where it sees nobody."""
         model = LandmarkModel(self._model) if isinstance(self._model, Path) else self._model
-        regions = _published_regions(clip)
         following: dict[int, Region] = {}
         by_frame = np.split(rows, np.flatnonzero(np.diff(clip.people.frame[rows])) + 1)
         rows_of = {int(clip.people.frame[group[0]]): group for group in by_frame}
@@ -91,9 +107,9 @@ class EmbeddedEstimator:
             labels = clip.masks.labels(frame.index)
             for row in rows_of[frame.index].tolist():
                 person = int(clip.people.person[row])
-                known = regions.get((person, frame.index))
-                if known is not None:
-                    found = _run(model, frame.image, labels, person, known)
+                source = int(published.source[row])
+                if clip.landmarks is not None and source >= 0:
+                    found = _run(model, frame.image, labels, person, _region(clip.landmarks.region[source]))
                 else:
                     found = _search(
                         model, frame.image, labels, person, clip.people.box[row], following.pop(person, None)
@@ -105,44 +121,39 @@ class EmbeddedEstimator:
                 yield row, _keep(found, hidden_by_others(labels, person, found.image))
 
 
-def _published(clip: Clip, rows: NDArray[np.int64]) -> tuple[dict[int, _Seen], set[int]]:
-    """What `segment` published for these rows, and those among them that need another look."""
+def _published(clip: Clip, rows: NDArray[np.int64]) -> _Found:
+    """What `segment` published for these rows, and which of them need another look."""
+    everybody = len(clip.people.frame)
+    found = _Found(
+        source=np.full(everybody, -1, np.int64),
+        again=np.zeros(everybody, bool),
+        hidden=np.zeros((everybody, _LANDMARKS), bool),
+        seen={},
+    )
     landmarks = clip.landmarks
     if landmarks is None:
-        return {}, set()
-    at = _landmark_rows(landmarks)
-    have = [row for row in rows.tolist() if (clip.people.person[row], clip.people.frame[row]) in at]
-    chosen = np.array(have, np.int64)
-    index = [at[clip.people.person[row], clip.people.frame[row]] for row in have]
+        return found
+    found.source[rows] = _find(landmarks, clip.people.person[rows], clip.people.frame[rows])
+    have = rows[found.source[rows] >= 0]
     # NEAR crop pixels, in image pixels.
-    close = boxes_close(clip.people, chosen, margins=landmarks.region[index, 2] * (NEAR + 1) / SIDE)
-    seen, again = {}, set()
+    margins = landmarks.region[found.source[have], 2].astype(np.float64) * (NEAR + 1) / SIDE
     frame, labels = -1, None
-    for row, i, near in zip(have, index, close.tolist(), strict=True):
-        hidden = np.zeros(_LANDMARKS, bool)
-        if near:
-            person = int(clip.people.person[row])
-            if labels is None or frame != clip.people.frame[row]:
-                frame = int(clip.people.frame[row])
-                labels = clip.masks.labels(frame)
-            hidden = hidden_by_others(labels, person, landmarks.image[i].astype(np.float64))
-            if crowding(labels, person, _region(landmarks.region[i])).confusing:
-                again.add(row)
-        seen[row] = _Seen(
-            landmarks.image[i], landmarks.world[i], landmarks.visibility[i], landmarks.presence[i], hidden
-        )
-    return seen, again
+    for row in have[boxes_close(clip.people, have, margins=margins)].tolist():
+        person, at = int(clip.people.person[row]), int(found.source[row])
+        if labels is None or frame != clip.people.frame[row]:
+            frame = int(clip.people.frame[row])
+            labels = clip.masks.labels(frame)
+        found.hidden[row] = hidden_by_others(labels, person, landmarks.image[at].astype(np.float64))
+        found.again[row] = crowding(labels, person, _region(landmarks.region[at])).confusing
+    return found
 
 
-def _landmark_rows(landmarks: Landmarks) -> dict[tuple[int, int], int]:
-    pairs = zip(landmarks.person.tolist(), landmarks.frame.tolist(), strict=True)
-    return {pair: row for row, pair in enumerate(pairs)}
-
-
-def _published_regions(clip: Clip) -> dict[tuple[int, int], Region]:
-    if clip.landmarks is None:
-        return {}
-    return {pair: _region(clip.landmarks.region[row]) for pair, row in _landmark_rows(clip.landmarks).items()}
+def _find(landmarks: Landmarks, person: NDArray[np.int64], frame: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) rows of `landmarks` with these persons and frames; -1 where there is none."""
+    keys = landmarks.person.astype(np.int64) << 32 | landmarks.frame
+    wanted = person << 32 | frame
+    at = np.searchsorted(keys, wanted).clip(0, len(keys) - 1)
+    return np.where(keys[at] == wanted, at, -1)
 
 
 def _region(row: NDArray[np.float32]) -> Region:
@@ -211,22 +222,33 @@ def _keep(found: Landmarks33, hidden: NDArray[np.bool_]) -> _Seen:
     )
 
 
-def _bodies(clip: Clip, seen: dict[int, _Seen]) -> dict[int, PersonBody]:
+def _bodies(clip: Clip, found: _Found) -> dict[int, PersonBody]:
+    has = found.source >= 0
+    has[list(found.seen)] = True
     bodies: dict[int, PersonBody] = {}
-    rows = np.array(sorted(seen), np.int64)
-    for person in np.unique(clip.people.person[rows]).tolist():
-        mine = rows[clip.people.person[rows] == person]
-        found = [seen[row] for row in mine.tolist()]
-        track = LandmarkTrack(
-            frame=clip.people.frame[mine],
-            image=np.array([one.image for one in found], np.float64),
-            world=np.array([one.world for one in found], np.float64),
-            visibility=np.array([one.visibility for one in found], np.float64),
-            presence=np.array([one.presence for one in found], np.float64),
-            hidden=np.array([one.hidden for one in found]),
-            box=clip.people.box[mine],
-        )
+    for person in np.unique(clip.people.person[has]).tolist():
+        mine = np.flatnonzero(has & (clip.people.person == person))
+        track = _track(clip, found, mine)
         bodies[person] = body_from_landmarks(
             person, track, clip.times, camera=clip.camera, height=clip.height, width=clip.width
         )
     return bodies
+
+
+def _track(clip: Clip, found: _Found, rows: NDArray[np.int64]) -> LandmarkTrack:
+    """The landmarks of these rows of `clip.people`, all of one person, published or seen here."""
+    shape = (len(rows), _LANDMARKS)
+    image, world = np.empty((*shape, 2), np.float32), np.empty((*shape, 3), np.float32)
+    visibility, presence = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    hidden = found.hidden[rows]
+    source = found.source[rows]
+    if clip.landmarks is not None:
+        reused = source >= 0
+        at = source[reused]
+        image[reused], world[reused] = clip.landmarks.image[at], clip.landmarks.world[at]
+        visibility[reused], presence[reused] = clip.landmarks.visibility[at], clip.landmarks.presence[at]
+    for i in np.flatnonzero(source < 0).tolist():
+        seen = found.seen[int(rows[i])]
+        image[i], world[i], visibility[i], presence[i] = seen.image, seen.world, seen.visibility, seen.presence
+        hidden[i] = seen.hidden
+    return LandmarkTrack(clip.people.frame[rows], image, world, visibility, presence, hidden, clip.people.box[rows])

@@ -57,6 +57,7 @@ def context(evidence: Evidence) -> dict[str, Any]:
             for heading in headings
         ],
         "placed": bool(placed),
+        "tall": sum(p.image.shape[0] > p.image.shape[1] for p in sheet.pictures.values()) * 2 > len(sheet.pictures),
         "alone": len(evidence.videos) == 1,
         "no_pictures": evidence.no_pictures if not usable else "",
         "legend": [
@@ -127,6 +128,6 @@ def _cell(shot: _Shot, sheet: _Sheet, jpegs: dict[tuple[str, int], Any]) -> dict
     damaged = ", damaged" if picture.corrupt else ""
     return cell | {
         "jpeg": jpegs[shot.video, shot.frame],
-        "text": f"frame {shot.frame}, PTS {seconds(picture.seconds)}{damaged}",
+        "text": f"frame {shot.frame} · PTS {seconds(picture.seconds)}{damaged}",
         "alt": f"{shot.video}, frame {shot.frame}: {who}",
     }

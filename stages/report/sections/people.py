@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -17,23 +16,27 @@ from stages.report.wording import number, percent
 TEMPLATE = "people.html"
 ANCHOR, TITLE = "people", "People"
 
+_TELLING_PX = 0.05  # a backend that puts its joints on the rays of its 2D keypoints has none, which says nothing
+
 
 def context(evidence: Evidence) -> dict[str, Any]:
     """One block per person, one strip per camera in it."""
     axis = scene_axis(evidence)
     together = {video for video in evidence.videos if evidence.scene_span(video) is not None}
-    groups = group_people(evidence)
+    blocks: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "colour": hex_colour(colour),
+            "cameras": [_row(evidence, axis, video, person) for video, person in members],
+        }
+        for name, colour, members in group_people(evidence)
+    ]
     return {
         "axis": axis,
-        "people": [
-            {
-                "name": name,
-                "colour": hex_colour(colour),
-                "cameras": [_row(evidence, axis, video, person) for video, person in members],
-            }
-            for name, colour, members in groups
-        ],
+        "people": blocks,
+        "residuals": any(row["residual"] for block in blocks for row in block["cameras"]),
         "absent": [v for v, found in evidence.videos.items() if found.people is not None and not found.persons],
+        "sought": any(found.people is not None for found in evidence.videos.values()),
         "shades": [{"level": level, "opacity": opacity(level)} for level in range(1, LEVELS + 1)],
         "own_clock": [v for v in evidence.videos if v not in together and evidence.videos[v].persons],
         "matched": evidence.identities is not None,
@@ -74,7 +77,7 @@ def _row(evidence: Evidence, axis: Axis, video: str, person: int) -> dict[str, A
         "share": percent(len(frames) / total) if total else "",
         "bodies": len(track.frames) if track is not None else 0,
         "confidence": number(float(np.median(known))) if known.size else "",
-        "residual": f"{track.residual_px:.1f} px" if track is not None and math.isfinite(track.residual_px) else "",
+        "residual": f"{track.residual_px:.1f} px" if track is not None and track.residual_px >= _TELLING_PX else "",
     }
 
 

@@ -16,6 +16,7 @@ from stages.report.methods import methods, references
 TEMPLATE = "reproduce.html"
 ANCHOR, TITLE = "reproduce", "How to reproduce"
 
+_LINE = 88
 _SHORT = 12  # hexadecimal digits of a digest: enough to compare by eye
 
 
@@ -48,7 +49,7 @@ def run_command(scene: str, manifests: tuple[Manifest, ...]) -> str:
     parts += [_flag(name, value) for name, value in common_options(manifests).items() if name != "backend"]
     if any(m.stage == "preview" for m in manifests):
         parts.append("--vis")
-    return " \\\n    ".join(parts)
+    return _wrapped(parts)
 
 
 def stage_command(scene: str, manifest: Manifest) -> str:
@@ -58,7 +59,7 @@ def stage_command(scene: str, manifest: Manifest) -> str:
         parts.append(f"--video {manifest.video}")
     if manifest.stage not in WITHOUT_RECORDINGS:
         parts.append("--data-root DATA_ROOT")
-    return " ".join([*parts, *(_flag(name, value) for name, value in manifest.options.items())])
+    return _wrapped([*parts, *(_flag(name, value) for name, value in manifest.options.items())])
 
 
 def first_of_each_stage(manifests: tuple[Manifest, ...]) -> tuple[Manifest, ...]:
@@ -83,6 +84,17 @@ def differing_options(manifests: tuple[Manifest, ...]) -> set[str]:
             key = f"{manifest.stage}.{name}" if name == "backend" else name
             values.setdefault(key, set()).add(repr(value))
     return {name for name, seen in values.items() if len(seen) > 1}
+
+
+def _wrapped(parts: list[str]) -> str:
+    """A shell command in lines of at most _LINE characters."""
+    lines = [parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1]) + 1 + len(part) > _LINE:
+            lines.append(f"    {part}")
+        else:
+            lines[-1] += f" {part}"
+    return " \\\n".join(lines)
 
 
 def _flag(name: str, value: object) -> str:

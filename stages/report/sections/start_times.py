@@ -7,7 +7,7 @@ from typing import Any
 from common.artifacts.synchronization import PairOffset
 from stages.report.axis import Axis, make_axis
 from stages.report.gather import Evidence
-from stages.report.status import CameraStatus, camera_statuses
+from stages.report.status import CameraStatus, advice_for, camera_statuses
 from stages.report.wording import duration, number, plus_minus, seconds, signed
 
 TEMPLATE = "start_times.html"
@@ -19,30 +19,34 @@ _ENLARGE = 0.2  # chosen by hand: starts closer together than this share of the 
 def context(evidence: Evidence) -> dict[str, Any]:
     """Timeline, enlarged starts, table of cameras, table of pairs."""
     statuses = camera_statuses(evidence)
+    shared = {advice for advice, cameras in advice_for(statuses) if not cameras}
     placed = {s.video: span for s in statuses if (span := evidence.scene_span(s.video)) is not None}
-    axis = make_axis(
-        min((b for b, _ in placed.values()), default=0.0), max((e for _, e in placed.values()), default=0.0)
-    )
+    low = min((span[0] - _reach(evidence, video) for video, span in placed.items()), default=0.0)
+    axis = make_axis(low, max((end for _, end in placed.values()), default=0.0))
     return {
         "rows": [_bar(evidence, s, placed[s.video], axis) for s in statuses if s.video in placed],
         "axis": axis,
         "apart": [_apart(evidence, s) for s in statuses if s.video not in placed],
         "enlarged": _enlarged(evidence, [s for s in statuses if s.video in placed], axis),
-        "table": [_table_row(evidence, s) for s in statuses],
+        "table": [_table_row(evidence, s, shared=shared) for s in statuses],
         "pairs": [_pair_row(p) for p in evidence.synchronization.pairs] if evidence.synchronization else [],
     }
 
 
 def _bar(evidence: Evidence, status: CameraStatus, span: tuple[float, float], axis: Axis) -> dict[str, Any]:
-    camera = evidence.camera(status.video)
-    interval = camera.interval if camera is not None else None
     row = {"video": status.video, "level": status.level, "label": status.label}
     row |= {"x": axis.at(span[0]), "width": axis.width(*span), "text": status.text}
-    return row | _whisker(axis, span[0], interval)
+    return row | _whisker(axis, span[0], _reach(evidence, status.video))
 
 
-def _whisker(axis: Axis, at: float, interval: float | None) -> dict[str, Any]:
-    if not interval:
+def _reach(evidence: Evidence, video: str) -> float:
+    """Half width of the interval of a start, seconds; 0 if there is none."""
+    camera = evidence.camera(video)
+    return camera.interval or 0.0 if camera is not None else 0.0
+
+
+def _whisker(axis: Axis, at: float, interval: float) -> dict[str, Any]:
+    if interval == 0:
         return {"whisker": None}
     return {"whisker": (axis.at(at - interval), axis.at(at + interval))}
 
@@ -58,7 +62,7 @@ def _enlarged(evidence: Evidence, placed: list[CameraStatus], whole: Axis) -> di
     starts = {s.video: start for s in placed if (start := evidence.start(s.video)) is not None}
     if len(starts) < 2:
         return None
-    reach = {v: (c.interval or 0.0) if (c := evidence.camera(v)) is not None else 0.0 for v in starts}
+    reach = {video: _reach(evidence, video) for video in starts}
     low, high = min(starts[v] - reach[v] for v in starts), max(starts[v] + reach[v] for v in starts)
     if high - low > _ENLARGE * (whole.high - whole.low) or high - low < 1e-6:
         return None
@@ -73,7 +77,8 @@ def _enlarged(evidence: Evidence, placed: list[CameraStatus], whole: Axis) -> di
     return {"axis": axis, "rows": rows}
 
 
-def _table_row(evidence: Evidence, status: CameraStatus) -> dict[str, Any]:
+def _table_row(evidence: Evidence, status: CameraStatus, *, shared: set[str]) -> dict[str, Any]:
+    """One camera; advice that is for all of them stands above, once."""
     camera, found = evidence.camera(status.video), evidence.videos[status.video]
     span, entry = found.span, found.entry
     picture = f"{entry.width} × {entry.height}, {entry.rate:.4g} fps" if entry and entry.width and entry.rate else ""
@@ -87,7 +92,7 @@ def _table_row(evidence: Evidence, status: CameraStatus) -> dict[str, Any]:
         "length": duration(span[1] - span[0]) if span else "",
         "picture": picture,
         "reasons": status.reasons,
-        "advice": tuple(text for text in status.advice if text),
+        "advice": tuple(text for text in status.advice if text and text not in shared),
     }
 
 

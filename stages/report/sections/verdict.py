@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from stages.report.gather import Evidence
+from stages.report.looks import group_people
 from stages.report.status import (
     FAILED,
     OK,
@@ -40,16 +41,16 @@ def context(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def people_count(evidence: Evidence) -> int | None:
-    """People of the scene: identities if they are known, else as many as one video shows at least; None without any."""
-    persons = {video: found.persons for video, found in evidence.videos.items() if found.people is not None}
-    if not persons:
+def people_counts(evidence: Evidence) -> tuple[int, int] | None:
+    """People that several cameras see, and people that one camera sees or that could not be matched.
+
+    The second number counts a person once per camera if nobody knows that it is one. None before people were sought.
+    """
+    if all(found.people is None for found in evidence.videos.values()):
         return None
-    if evidence.identities is None:
-        return max(len(ids) for ids in persons.values())
-    known = {evidence.identity(video, person) for video, ids in persons.items() for person in ids} - {None}
-    unmatched = [sum(evidence.identity(v, p) is None for p in ids) for v, ids in persons.items()]
-    return len(known) or max(unmatched)
+    cameras = [len({video for video, _ in members}) for _, _, members in group_people(evidence)]
+    several = sum(count > 1 for count in cameras)
+    return several, len(cameras) - several
 
 
 def scene_seconds(evidence: Evidence) -> float | None:
@@ -62,14 +63,27 @@ def scene_seconds(evidence: Evidence) -> float | None:
 
 
 def _facts(evidence: Evidence) -> list[tuple[str, str]]:
-    people = people_count(evidence)
-    facts = [] if people is None else [(str(people), "person" if people == 1 else "people")]
+    facts = _people_facts(evidence)
     if evidence.videos:
         facts.append((str(len(evidence.videos)), "camera" if len(evidence.videos) == 1 else "cameras"))
     length = scene_seconds(evidence)
     if length is not None:
         facts.append((duration(length), "of scene"))
     return facts
+
+
+def _people_facts(evidence: Evidence) -> list[tuple[str, str]]:
+    counts = people_counts(evidence)
+    if counts is None:
+        return []
+    several, lone = counts
+    if several:
+        more = [(str(lone), "more in one camera only")] if lone else []
+        return [(str(several), "person" if several == 1 else "people"), *more]
+    if evidence.identities is None and len(evidence.videos) > 1:  # the same person counts once per camera
+        lone = max(len(found.persons) for found in evidence.videos.values())
+        return [(str(lone), ("person" if lone == 1 else "people") + " at least")]
+    return [(str(lone), "person" if lone == 1 else "people")]
 
 
 def _sentence(evidence: Evidence, statuses: tuple[CameraStatus, ...]) -> tuple[str, str]:
@@ -84,9 +98,9 @@ def _sentence(evidence: Evidence, statuses: tuple[CameraStatus, ...]) -> tuple[s
     if len(by_level[FAILED]) == total:
         return FAILED, "The only camera failed." if total == 1 else f"All {total} cameras failed."
     if total == 1:
-        people = people_count(evidence)
-        found = "people were not looked for" if people is None else f"{count(people, 'person', 'people')} found"
-        return (OK if people else UNKNOWN), f"One camera, {found}; there is nothing to synchronise it with."
+        counts = people_counts(evidence)
+        found = "people were not looked for" if counts is None else f"{count(sum(counts), 'person', 'people')} found"
+        return (OK if counts and any(counts) else UNKNOWN), f"One camera, {found}; nothing to synchronise it with."
     rest = "; ".join(
         f"{listing(s.video for s in group)} {word}"
         for group, word in (
@@ -109,7 +123,7 @@ def _sentence(evidence: Evidence, statuses: tuple[CameraStatus, ...]) -> tuple[s
         within = _worst_interval(evidence, unsure)
         what = f"a start time within {within}, but uncertain" if within else "a start time, but an uncertain one"
         return UNCERTAIN, f"{who} {what}: check before you rely on it{more}."
-    if people_count(evidence) == 0:
+    if people_counts(evidence) == (0, 0):
         return UNKNOWN, "No person was found in any camera, so start times are unknown."
     if evidence.synchronization is None:
         return UNKNOWN, "Start times have not been computed" + (f"; {rest}." if by_level[FAILED] else ".")

@@ -44,7 +44,12 @@ def test_errors_have_the_size_of_their_level(level: str):
 
 def test_starts_and_time_stamps_agree_with_what_the_cameras_see():
     scene = simulate_scene(
-        np.random.default_rng(4), cameras=3, seconds=8, level="clean", rates=(25.0, 30.0, 60.0), first_pts=(1.5, 0.0, 40.0)
+        np.random.default_rng(4),
+        cameras=3,
+        seconds=8,
+        level="clean",
+        rates=(25.0, 30.0, 60.0),
+        first_pts=(1.5, 0.0, 40.0),
     )
     assert scene.start_times.min() == 0
     bend = []  # the angle of a knee does not depend on the camera

@@ -152,9 +152,7 @@ def test_a_summary_that_disagrees_with_the_files_is_named(folder):
     summary = json.loads(path.read_text())
     summary["persons"]["3"]["frame_range"] = [0, 14]
     path.write_text(json.dumps(summary))
-    with pytest.raises(
-        BadInput, match=r"persons\['3'\]: num_frames, frame_range: expected \(6, \[4, 14\]\), got"
-    ):
+    with pytest.raises(BadInput, match=r"persons\['3'\]: num_frames, frame_range: expected \(6, \[4, 14\]\), got"):
         bodies.validate(folder)
     (folder / "person_12.npz").unlink()
     with pytest.raises(BadInput, match=r"persons: expected \['3'\], got \['12', '3'\]"):

@@ -128,9 +128,7 @@ def test_offsets_beyond_4_gib(tmp_path):
 def test_sizes_that_need_zip64(tmp_path, monkeypatch, level):
     values = np.random.default_rng(0).random(20_000)
     entry = pack(values, level=level)
-    monkeypatch.setattr(
-        npz, "_ZIP64_FROM", 1000
-    )  # the writer switches early, so that 4 GiB need not be written
+    monkeypatch.setattr(npz, "_ZIP64_FROM", 1000)  # the writer switches early, so that 4 GiB need not be written
     with NpzWriter(tmp_path / "wide.npz") as writer:
         writer.write_entry("x", entry)
         writer.write_entry("y", entry)

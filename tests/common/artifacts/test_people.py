@@ -8,9 +8,7 @@ from common.artifacts.label_geometry import people_in
 from common.artifacts.people import FramePeople, PersonLabel, load_frame, load_tracks, save_frame
 from common.errors import BadInput
 
-FRAME = FramePeople(
-    3, 90, 160, (PersonLabel(1, (0, 5, 20, 60), 700, 0.75), PersonLabel(2, (100, 0, 159, 89), 9, None))
-)
+FRAME = FramePeople(3, 90, 160, (PersonLabel(1, (0, 5, 20, 60), 700, 0.75), PersonLabel(2, (100, 0, 159, 89), 9, None)))
 
 
 def test_a_frame_is_what_the_originals_users_expect(tmp_path):
@@ -65,9 +63,7 @@ def test_files_of_the_original_have_no_areas(tmp_path):
         "mask_height": 90,
         "mask_width": 160,
         "promote_type": "mask",
-        "labels": {
-            "7": {"instance_id": 7, "class_name": "person", "x1": 1, "y1": 2, "x2": 3, "y2": 4, "logit": 0.0}
-        },
+        "labels": {"7": {"instance_id": 7, "class_name": "person", "x1": 1, "y1": 2, "x2": 3, "y2": 4, "logit": 0.0}},
     }
     (tmp_path / "mask_000000.json").write_text(json.dumps(record))
     table = load_tracks(tmp_path)

@@ -9,7 +9,7 @@ import numpy as np
 
 from common.media.decode import Frame
 from common.models.blazepose_landmarks import Landmarks33
-from common.models.regions import region_from_points
+from common.models.regions import move_to_region, region_from_points
 from stages.segment.candidates import Candidate
 
 HEIGHT, WIDTH = 240, 480
@@ -67,10 +67,10 @@ class World:
         return [n for n, p in enumerate(self.people) if not np.isnan(p.path[frame]).any()]
 
     def hidden(self, number, frame):
-        """Whether somebody in front stands within 0.15 heights."""
+        """Whether somebody in front stands within 0.2 heights."""
         here = self.people[number].path[frame]
         return any(
-            np.hypot(*(self.people[n].path[frame] - here)) < 0.15 * self.people[n].height
+            np.hypot(*(self.people[n].path[frame] - here)) < 0.2 * self.people[n].height
             for n in self.visible(frame)
             if n > number
         )
@@ -86,7 +86,13 @@ class World:
             if distance < 0.35 * region.side and hidden == (suppress is not None):
                 near.append((distance, number))
         if near:
-            return landmarks(self.points(min(near)[1], frame))
+            number = min(near)[1]
+            found = landmarks(self.points(number, frame))
+            for other in self.visible(frame):
+                if other > number:  # in front: those pixels are not this person's
+                    front = landmarks(self.points(other, frame))
+                    found.mask[move_to_region(front.mask, front.region, found.region) > 0.25] = 0
+            return found
         place = self.ghosts.get(frame)
         if place is not None and np.hypot(place[0] - region.x, place[1] - region.y) < 0.35 * region.side:
             return landmarks(BODY * 100 + place)

@@ -22,9 +22,9 @@ def test_histograms_are_distributions_of_both_parts():
 
 
 def test_other_clothes_differ_more_than_another_light():
-    same = difference(seen(SKIN), seen(SKIN, light=0.92, noise=4))
-    other = difference(seen(SKIN), seen(WHITE, noise=4))
-    assert same < 0.25 < 0.35 < other, f"same {same:.2f}, other {other:.2f}"
+    same = difference(seen(SKIN, noise=12), seen(SKIN, light=0.92, noise=12))
+    other = difference(seen(SKIN, noise=12), seen(WHITE, noise=12))
+    assert same < 0.2 < 0.3 < other, f"same {same:.2f}, other {other:.2f}"
 
 
 def test_the_difference_is_zero_to_oneself_and_at_most_one():

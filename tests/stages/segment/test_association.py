@@ -8,7 +8,7 @@ from stages.segment.association import assign, pose_distance
 
 def test_a_wrong_arm_does_not_change_the_distance():
     body = np.random.default_rng(1).uniform(0, 100, (33, 2))
-    moved = body + (3.0, 4.0)
+    moved = body + np.array([3.0, 4.0])
     moved[13:23] += 80
     assert pose_distance(body, moved, size=100.0) == pytest.approx(0.05)
 

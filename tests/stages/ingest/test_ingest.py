@@ -1,0 +1,125 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from common.artifacts import scene
+from common.errors import BadInput
+from stages.ingest.calibration import read_intrinsics
+from tests.faults.unit import ROOT
+from tests.media_zoo import make_zoo
+
+MATRIX = [[1680, 0, 540], [0, 1680, 960], [0, 0, 1]]
+
+
+@pytest.fixture(scope="session")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return make_zoo(tmp_path_factory.mktemp("zoo"), "plain.mp4", "rot90.mp4")
+
+
+def run(stage: str, root: Path, *arguments: str) -> tuple[int, list[str]]:
+    """Exit code and lines of the log of a real stage process over root/data/take."""
+    command = [sys.executable, "-m", f"stages.{stage}", f"--output-root={root / 'out'}", "--scene=take"]
+    command += [f"--data-root={root / 'data'}", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stderr.splitlines()
+
+
+@pytest.fixture
+def take(tmp_path: Path) -> Path:
+    folder = tmp_path / "data" / "take"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_recordings_are_described_and_the_unreadable_named_with_its_problem(
+    tmp_path: Path, take: Path, zoo: dict[str, Path]
+) -> None:
+    (take / "cam01.mp4").symlink_to(zoo["plain.mp4"])
+    (take / "cam02.mp4").symlink_to(zoo["rot90.mp4"])
+    (take / "text.mp4").write_text("I am no video.")
+    (take / "gone.mp4").symlink_to("nowhere.mp4")
+    (take / "empty.mp4").touch()
+    os.mkfifo(take / "pipe.mp4")
+    (take / "calibration.json").write_text(
+        json.dumps({"cam01": {"intrinsics": MATRIX}, "cam09": {"intrinsics": MATRIX}})
+    )
+    code, lines = run("ingest", tmp_path)
+    assert code == 0, lines
+    assert lines[-1].endswith("ingest take: done (videos 6, unusable 4)")
+    assert any("calibration.json describes 'cam09', but there is no such video" in line for line in lines)
+    found = scene.load(tmp_path / "out" / "take" / "scene.json")
+    plain, rotated = found.videos["cam01"], found.videos["cam02"]
+    assert (plain.width, plain.height, plain.rate, plain.codec, plain.problem) == (320, 180, 30.0, "h264", None)
+    assert plain.bytes == zoo["plain.mp4"].stat().st_size
+    assert plain.duration == pytest.approx(3.0, abs=0.05)
+    assert plain.intrinsics == tuple(tuple(map(float, row)) for row in MATRIX)
+    assert (rotated.width, rotated.height) == (320, 180), "upright; stored it is 180 x 320"
+    problems = {video: entry.problem for video, entry in found.videos.items() if entry.problem}
+    assert "not a video in a format that ghost reads" in problems.pop("text")
+    assert "No such file" in problems.pop("gone")
+    assert "empty (0 bytes)" in problems.pop("empty")
+    assert "not a regular file" in problems.pop("pipe")
+    assert problems == {}
+    assert run("ingest", tmp_path)[1][-1].endswith("up to date (videos 6, unusable 4)")
+
+
+@pytest.mark.parametrize(
+    ("files", "expected", "message"),
+    [
+        ((), 66, "no videos"),
+        (("cam01.mp4", "cam01.mkv"), 65, "two videos have the same name"),
+        (("CAM01.mp4", "cam01.mp4"), 65, "differ only in the case"),
+        (("my cam.mp4",), 64, "'my cam' is not accepted"),
+        (("scene.json.mp4",), 65, "cannot be called 'scene.json'"),
+    ],
+)
+def test_a_folder_that_is_no_scene_ends_with_its_code_and_one_line(
+    tmp_path: Path, take: Path, files: tuple[str, ...], expected: int, message: str
+) -> None:
+    for name in files:
+        (take / name).touch()
+    code, lines = run("ingest", tmp_path)
+    assert code == expected, lines
+    assert len(lines) == 1
+    assert message in lines[0]
+
+
+def test_a_calibration_that_breaks_its_contract_is_refused(tmp_path: Path, take: Path) -> None:
+    (take / "cam01.mp4").write_text("x")
+    (take / "calibration.json").write_text('{"cam01": {}}')
+    code, lines = run("ingest", tmp_path)
+    assert code == 65
+    assert "calibration.json: cam01.intrinsics: expected 3x3 numbers, got None" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ([], "expected an object of cameras, got list"),
+        ({"cam01": MATRIX}, "cam01.intrinsics: expected 3x3 numbers, got None"),
+        ({"cam01": {"intrinsics": MATRIX[:2]}}, "expected 3x3 numbers"),
+        ({"cam01": {"intrinsics": [[1, 2], [3, 4], [5, 6]]}}, "expected 3x3 numbers"),
+        ({"cam01": {"intrinsics": [["1", 0, 0], [0, 1, 0], [0, 0, 1]]}}, "expected 3x3 numbers"),
+        ({"cam01": {"intrinsics": [[True, 0, 0], [0, 1, 0], [0, 0, 1]]}}, "expected 3x3 numbers"),
+        ({"cam01": {"intrinsics": [[0, 0, 0], [0, 1, 0], [0, 0, 1]]}}, r"expected \[\[fx, s, cx\]"),
+        ({"cam01": {"intrinsics": [[1, 0, 0], [0, -1, 0], [0, 0, 1]]}}, r"expected \[\[fx, s, cx\]"),
+        ({"cam01": {"intrinsics": [[1, 0, 0], [2, 1, 0], [0, 0, 1]]}}, r"expected \[\[fx, s, cx\]"),
+        ({"cam01": {"intrinsics": [[1, 0, 0], [0, 1, 0], [0, 1, 1]]}}, r"expected \[\[fx, s, cx\]"),
+    ],
+)
+def test_a_calibration_says_which_entry_is_wrong(tmp_path: Path, document: object, message: str) -> None:
+    path = tmp_path / "calibration.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(BadInput, match=message):
+        read_intrinsics(path)
+
+
+def test_a_calibration_gives_matrices_by_video(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    path.write_text(json.dumps({"cam01": {"intrinsics": MATRIX}}))
+    assert read_intrinsics(path) == {"cam01": ((1680.0, 0.0, 540.0), (0.0, 1680.0, 960.0), (0.0, 0.0, 1.0))}

@@ -218,7 +218,7 @@ def _attempt(task: Task, planned: Plan, *, force: bool) -> Outcome:
             wall_s=round(time.monotonic() - wall, 3),
             cpu_s=round(_cpu_seconds() - cpu, 3),
             peak_rss=_peak_rss(),
-            bytes_read=_bytes_read(task, planned),
+            bytes_read=workspace.recording_bytes + _bytes_of_inputs(planned),
             bytes_written=sum(file.bytes for file in files),
         )
         manifest = Manifest(
@@ -361,16 +361,12 @@ def _files_below(storage: Storage, folder: str) -> set[str]:
     return {key for key in keys if not key.endswith("/")}.union(*below)
 
 
-def _bytes_read(task: Task, planned: Plan) -> int:
+def _bytes_of_inputs(planned: Plan) -> int:
     total = 0
     for producer, digests in planned.inputs.items():
         manifest = planned.published.producer(producer)
         if manifest is not None:
             total += sum(file.bytes for key in digests for file in manifest.files_of(key.partition("#")[0]))
-    if task.stage.source and task.data is not None:
-        names = recordings.list_recordings(task.data, task.scene)
-        wanted = names.values() if task.video is None else [names[task.video]] if task.video in names else []
-        total += sum(task.data.size(f"{task.scene}/{name}") or 0 for name in wanted)
     return total
 
 

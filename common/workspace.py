@@ -37,6 +37,7 @@ class Workspace:
         self.found: dict[str, Any] = {}
         self.warnings: list[str] = []
         self._attempt = attempt
+        self.recording_bytes = 0  # size of the recordings that the stage was given
         self._data = data
         self._scene: Scene | None = None
 
@@ -77,6 +78,7 @@ class Workspace:
         """The recordings in the scene's folder of the data root: video id -> local path."""
         data = self._data_root()
         names = recordings.list_recordings(data, self.scene)
+        self.recording_bytes = sum(data.size(f"{self.scene}/{name}") or 0 for name in names.values())
         return {video: data.localize(f"{self.scene}/{name}") for video, name in names.items()}
 
     def source_file(self, name: str) -> Path | None:
@@ -101,6 +103,7 @@ class Workspace:
         path = data.localize(key)
         if size != entry.bytes or fingerprint.of_recording(path) != entry.fingerprint:
             raise BadInput(f"{data.uri}/{key} is not the file that ingest saw. Run ingest again.")
+        self.recording_bytes = size
         return path
 
     def warn(self, message: str) -> None:

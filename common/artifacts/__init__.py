@@ -1,4 +1,4 @@
-"""The artifacts: what stages hand to each other, by name and place. Saving, loading and validating live in one module each.
+"""The artifacts: what stages hand to each other, by name and place. One module each saves, loads and validates it.
 
 This file imports nothing heavy: the declarations of all stages are made of it.
 """

@@ -29,6 +29,7 @@ class Frame:
         index: its place in the time table.
         seconds: its PTS on the video's own clock.
         image: (height, width, 3) or, gray, (height, width) uint8, upright, the caller's own.
+            Rows may be padded: where they must lie side by side, use `np.ascontiguousarray`.
         corrupt: damaged, or predicted from a frame that is damaged or missing: pixels are partly invented.
     """
 

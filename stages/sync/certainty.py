@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 
 TOLERANCE = 0.1  # s: three frames of 30 fps
 MIN_VIDEO_Z = 5.0  # a video of another scene was accepted in 0 of 40 simulated scenes; right real ones reach 4.9-6.6
+CHOICE = 1.2  # z that each factor e of couples to choose from is worth: the best of 9 strangers reaches 7.5, of 1 5-6
 MIN_SHARED = 5.0  # s that a placed video shares with another, on average: one raised arm looks like the next
 
 # Of a supported video that does not stand out. Of what is given as uncertain by these, measured on simulated scenes:
@@ -40,8 +41,9 @@ class Agreement:
     """How well a video fits the others at its start.
 
     Attributes:
-        z: height of the common peak over the standard deviation away from it; 0 where the highest peak is not within
-            TOLERANCE of the start, or where fewer than MIN_FAR_LAGS lags are left to judge by.
+        z: height of the common peak over the noise away from it, less what choosing among several persons gains; 0
+            where the highest peak is not within TOLERANCE of the start, or where fewer than MIN_FAR_LAGS lags are left
+            to judge by.
         r: mean correlation with the others there, weighted by overlap.
         overlap: seconds shared with another video, on average.
         share: that, as a share of the longest time that the two could share at any start.
@@ -72,9 +74,11 @@ def agreement(
         rate: grid steps per second.
     """
     parts = []
+    alternatives = 1
     for k, o in itertools.product(side, others):
         curve = curves.get((min(o, k), max(o, k)))
         if curve is not None:
+            alternatives = max(alternatives, curve.alternatives)
             flip = 1 if o < k else -1
             seen = np.where(curve.allowed, curve.overlap, 0.0)
             longest = max(float(curve.overlap.max()), 1e-9)
@@ -98,7 +102,9 @@ def agreement(
     highest = bool(mean[top] > 0 and mean[top] >= mean[judged].max())
     enough = far.sum() >= MIN_FAR_LAGS * rate / 30
     prior = PRIOR_NOISE * np.sqrt(count[top])  # the others show the same motion: their chance agreements add up
-    z = float(mean[top] / noise(mean[far], rate=rate, prior=prior)) if highest and enough else 0.0
+    z = 0.0
+    if highest and enough:
+        z = max(0.0, float(mean[top] / noise(mean[far], rate=rate, prior=prior)) - CHOICE * float(np.log(alternatives)))
     return Agreement(
         z=z,
         r=float(product[top] / overlap[top]),

@@ -168,7 +168,7 @@ def limb_directions(points: Floats) -> Floats:
     z = _unit(np.cross(x, shoulders - hips))
     axes = np.stack([x, np.cross(z, x), z], axis=1)
     limbs = _unit(np.stack([at(b) - at(a) for a, b in _LIMBS], axis=1))
-    return np.asarray(np.einsum("tij,tbj->tbi", axes, limbs).reshape(len(points), -1))
+    return np.asarray(np.einsum("tij,tbj->tbi", axes, limbs).reshape(len(points), 3 * len(_LIMBS)))
 
 
 def person_features(track: PersonTrack, grid: Grid, *, detrend: bool) -> Features:

@@ -64,7 +64,7 @@ class Couples:
         weight = np.where(r > EXCLUDED, overlap, 0)
         total = weight.sum(0)
         mean = (weight * r).sum(0) / np.maximum(total, 1e-9)
-        return Curve(np.where(total > 0, mean, EXCLUDED), total, len(chosen))
+        return Curve(np.where(total > 0, mean, EXCLUDED), total, len(chosen), self.r.shape[0] * self.r.shape[1])
 
 
 @dataclass(frozen=True)

@@ -53,11 +53,13 @@ class Curve:
         r: (2 * reach + 1,) normalised cross-correlation, EXCLUDED where the lag cannot be judged.
         overlap: (2 * reach + 1,) grid steps that both have seen, averaged over the features, summed over couples.
         couples: number of couples of tracks that went into it.
+        alternatives: number of couples that they were chosen from.
     """
 
     r: Floats
     overlap: Floats
     couples: int = 1
+    alternatives: int = 1
 
     @property
     def reach(self) -> int:
@@ -77,7 +79,7 @@ class Curve:
     def limited(self, low: float, high: float) -> Curve:
         """The same, excluded outside the lags low..high."""
         inside = (self.lags >= low) & (self.lags <= high)
-        return Curve(np.where(inside, self.r, EXCLUDED), self.overlap, self.couples)
+        return Curve(np.where(inside, self.r, EXCLUDED), self.overlap, self.couples, self.alternatives)
 
     @property
     def strength(self) -> Floats:

@@ -29,7 +29,8 @@ def test_the_region_holds_the_whole_person_upright():
     assert region is not None
     assert (region.x, region.y) == pytest.approx((100, 110))
     assert abs(region.angle) < 0.02
-    assert 2 * 100 < region.side < 3 * 110
+    farthest = np.hypot(5, 100)  # a foot from the hips
+    assert region.side / 2.5 == pytest.approx(1.1 * farthest, rel=0.01)
 
 
 def test_too_little_of_a_person_has_no_region():

@@ -172,3 +172,12 @@ def test_the_same_frames_give_the_same_result():
         return [(r.index, [(p.id, p.origin, p.probability.tobytes()) for p in r.people]) for r in run(world)]
 
     assert digest() == digest()
+
+
+def test_who_has_left_is_not_continued_on_a_neighbour_in_the_same_clothes():
+    left = walk(60, 200, 205)
+    left[30:] = np.nan
+    world = World([Person(left, RED), Person(walk(60, 226, 226), RED)], 60)
+    on, frames = owners(world, run(world))
+    assert sorted(map(tuple, on.values())) == [(0,), (1,)], on
+    assert sorted(len(f) for f in frames.values()) == [30, 60]

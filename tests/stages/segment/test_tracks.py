@@ -1,0 +1,70 @@
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from stages.segment.appearance import BINS
+from stages.segment.tracker import distinct
+from stages.segment.tracks import Observation, Track, continuation_cost, return_cost, same_person, touching
+from tests.stages.segment.synthetic import BODY, landmarks
+
+
+def seen(x=100.0, *, shade=4, score=0.9):
+    """Somebody 95 pixels tall (131 pixels of region) whose colours all lie in one bin."""
+    colours = np.zeros((2, 3, BINS), np.float32)
+    colours[:, :, shade] = 1
+    return Observation(landmarks(BODY * 100 + (x, 120.0), score=score), colours)
+
+
+def track(**changes):
+    last = seen()
+    start = Track(number=0, last=last, last_frame=10, colours=last.colours, seen=11, misses=0, reference=last.hips)
+    return dataclasses.replace(start, **changes)
+
+
+def test_a_small_step_continues_a_track_and_a_jump_does_not():
+    near, far = (continuation_cost(track(), seen(100 + step), frame=11) for step in (6.5, 30.0))
+    assert near == pytest.approx(0.05, abs=0.001)
+    assert far == math.inf
+
+
+def test_after_missed_frames_a_longer_way_is_allowed():
+    assert continuation_cost(track(), seen(130.0), frame=13) < math.inf
+
+
+def test_other_colours_do_not_continue_a_track_however_near():
+    assert continuation_cost(track(), seen(shade=12), frame=11) == math.inf
+
+
+def test_unknown_colours_do_not_forbid_to_continue_but_to_return():
+    nothing = dataclasses.replace(seen(), colours=np.full((2, 3, BINS), np.nan, np.float32))
+    assert continuation_cost(track(), nothing, frame=11) < math.inf
+    assert return_cost(track(), nothing, frame=11) == math.inf
+
+
+def test_the_lost_return_nearby_at_first_and_anywhere_after_a_while():
+    far = seen(100 + 1.6 * 131)
+    assert return_cost(track(), far, frame=30) == math.inf
+    assert return_cost(track(), far, frame=80) < math.inf
+    assert return_cost(track(), seen(shade=12), frame=80) == math.inf
+
+
+def test_of_two_looks_at_one_body_the_surer_one_counts():
+    unsure, sure, other = seen(100.0, score=0.6), seen(104.0, score=0.9), seen(130.0, score=0.7)
+    assert same_person(unsure, sure)
+    assert distinct([unsure, other, sure]) == [sure, other]
+
+
+def test_people_touch_where_their_boxes_overlap():
+    assert touching(seen(100.0), seen(125.0))
+    assert not touching(seen(100.0), seen(140.0))
+
+
+def test_colours_are_learned_slowly_and_only_where_they_can_be_trusted():
+    person = track()
+    person.extend(seen(shade=12), frame=11, learn=False)
+    assert person.colours[0, 0, 12] == 0
+    person.extend(seen(shade=12), frame=12, learn=True)
+    assert 0 < person.colours[0, 0, 12] < 0.1
+    assert (person.last_frame, person.seen, person.misses) == (12, 13, 0)

@@ -1,0 +1,259 @@
+"""The whole method on made-up scenes whose truth is known; errors in frames of 30 fps, a camera against the others."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from benchmarks.simulation.cameras import LEVELS, Scene, observe, simulate_scene
+from benchmarks.simulation.motion import simulate_motion
+from common.errors import BadInput
+from stages.sync.result import Synchronization, Verdict
+from stages.sync.solve import solve
+from stages.sync.tracks import PersonTrack, VideoTracks
+
+
+def _errors(answer: Synchronization, scene: Scene) -> np.ndarray:
+    """(answered videos,) error against the median of the other answered videos."""
+    error = np.array(
+        [
+            (video.start_time - start) * 30
+            for video, start in zip(answer.videos, scene.start_times, strict=True)
+            if video.start_time is not None
+        ]
+    )
+    return np.array([abs(e - np.median(np.delete(error, k))) for k, e in enumerate(error)])
+
+
+def _scenes(count: int, first_seed: int, **settings: object) -> list[Scene]:
+    return [simulate_scene(np.random.default_rng(first_seed + k), **settings) for k in range(count)]  # type: ignore[arg-type]
+
+
+def _with(scene: Scene, position: int, video: VideoTracks) -> list[VideoTracks]:
+    return [*scene.videos[:position], video, *scene.videos[position + 1 :]]
+
+
+def test_the_sign_scene_time_is_start_time_plus_pts():
+    motion = simulate_motion(30, np.random.default_rng(0))
+    videos = []
+    for name, start in (("late", 5.2), ("first", 0.0), ("middle", 2.7)):
+        pts = np.arange(600) / 30
+        track = observe(motion, start + pts, pts, LEVELS["easy"], np.random.default_rng(int(start)))
+        videos.append(VideoTracks(name, (track,)))
+    answer = solve(videos)
+    assert [v.start_time for v in answer.videos] == pytest.approx([5.2, 0.0, 2.7], abs=0.02)
+    offsets = {(p.a, p.b): p.offset for p in answer.pairs}
+    assert offsets["late", "first"] == pytest.approx(-5.2, abs=0.03)
+    assert offsets["first", "middle"] == pytest.approx(2.7, abs=0.03)
+
+
+def test_a_video_whose_time_stamps_do_not_begin_at_zero_keeps_its_place():
+    motion = simulate_motion(30, np.random.default_rng(1))
+    videos = []
+    for name, moment, first_pts in (("a", 4.0, 0.0), ("b", 2.5, 1.5), ("c", 6.0, 0.0)):  # moment of the first frame
+        pts = np.arange(500) / 30
+        track = observe(motion, moment + pts, first_pts + pts, LEVELS["easy"], np.random.default_rng(7))
+        videos.append(VideoTracks(name, (track,)))
+    answer = solve(videos)
+    assert [v.start_time for v in answer.videos] == pytest.approx([3.0, 0.0, 5.0], abs=0.02)  # b's PTS 0 is at 1.0
+
+
+@pytest.mark.parametrize(
+    ("level", "cameras", "median", "p95"), [("easy", 6, 0.04, 0.12), ("medium", 6, 0.1, 0.32), ("hard", 6, 0.35, 1.5)]
+)
+def test_half_a_minute_gives_a_fraction_of_a_frame(level: str, cameras: int, median: float, p95: float):
+    scenes = _scenes(8, 300, cameras=cameras, seconds=30, level=level)
+    answers = [solve(scene.videos) for scene in scenes]
+    error = np.concatenate([_errors(*pair) for pair in zip(answers, scenes, strict=True)])
+    assert len(error) >= 0.94 * 8 * cameras, f"{len(error)} of {8 * cameras} cameras are answered"
+    found = np.percentile(error, [50, 95])
+    assert found[0] <= median, f"median {found[0]:.3f} frames"
+    assert found[1] <= p95, f"p95 {found[1]:.3f} frames"
+
+
+def test_frame_rates_and_time_stamps_of_all_kinds_mix():
+    rng = np.random.default_rng(5)
+    motion = simulate_motion(40, rng)
+    uneven = np.cumsum(rng.uniform(0.02, 0.05, 800))
+    videos, starts = [], [0.0, 3.3, 1.1, 4.9]
+    times = [np.arange(700) / 24, np.arange(800) * 1001 / 30000, np.arange(1700) / 60, uneven]
+    for k, (start, pts) in enumerate(zip(starts, times, strict=True)):
+        track = observe(motion, start + pts, pts, LEVELS["easy"], rng)
+        videos.append(VideoTracks(str(k), (track,)))
+    found = np.array([v.start_time for v in solve(videos).videos], dtype=float)
+    worst = np.abs(found - starts).max()
+    assert worst < 0.01, f"{worst:.4f} s off"
+
+
+@pytest.mark.parametrize(("level", "cameras", "absent"), [("medium", 2, 0.0), ("medium", 4, 0.25), ("hard", 4, 0.0)])
+def test_three_people_are_recognised_without_being_named(level: str, cameras: int, absent: float):
+    right = said = true = 0
+    for scene in _scenes(4, 40, cameras=cameras, seconds=30, level=level, people=3, absent=absent):
+        answer = solve(scene.videos)
+        who = [p for people in scene.people for p in people]
+        where = [v for v, people in enumerate(scene.people) for _ in people]
+        for a, b in itertools.combinations(range(len(who)), 2):
+            if where[a] != where[b]:
+                same = answer.identities[a].identity == answer.identities[b].identity
+                said, true, right = said + same, true + (who[a] == who[b]), right + (same and who[a] == who[b])
+        assert max(_errors(answer, scene), default=0) < 3
+    assert right == said, f"{said - right} of {said} links are wrong"
+    assert right >= 0.97 * true, f"{right} of {true} links are found"
+
+
+def test_nobody_appears_twice_in_a_video():
+    (scene,) = _scenes(1, 3, cameras=3, seconds=30, people=3)
+    found = [(t.video, t.identity) for t in solve(scene.videos).identities]
+    assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize("people", [1, 3])
+def test_a_camera_of_another_scene_is_unknown_and_does_no_harm(people: int):
+    for seed in range(4):
+        (scene,) = _scenes(1, 60 + seed, cameras=5, seconds=30, people=people)
+        (other,) = _scenes(1, 960 + seed, cameras=1, seconds=30, people=people)
+        answer = solve(_with(scene, 2, VideoTracks("cam3", other.videos[0].persons)))
+        assert [v.verdict for v in answer.videos] == [Verdict.OK, Verdict.OK, Verdict.UNKNOWN, Verdict.OK, Verdict.OK]
+        assert answer.videos[2].start_time is None
+        assert answer.videos[2].reasons
+        assert answer.videos[2].advice
+        error = np.array(
+            [
+                v.start_time - s
+                for v, s in zip(answer.videos, scene.start_times, strict=True)
+                if v.start_time is not None
+            ]
+        )
+        assert np.ptp(error) * 30 < 1, f"the others are {np.ptp(error) * 30:.2f} frames apart"
+        strangers = [t for t in answer.identities if t.video == "cam3"]
+        others = {t.identity for t in answer.identities if t.video != "cam3"}
+        assert not {t.identity for t in strangers} & others, "a stranger is nobody else"
+
+
+def test_two_cameras_of_another_scene_are_related_to_each_other_alone():
+    (scene,) = _scenes(1, 0, cameras=3, seconds=30)
+    (other,) = _scenes(1, 1, cameras=2, seconds=30)
+    answer = solve([*scene.videos, *(VideoTracks("x" + v.video, v.persons) for v in other.videos)])
+    assert [v.start_time is None for v in answer.videos] == [False] * 3 + [True] * 2
+    assert [c.videos for c in answer.components] == [("cam1", "cam2", "cam3"), ("xcam1", "xcam2")]
+    assert np.diff(answer.components[1].starts) == pytest.approx(np.diff(other.start_times), abs=0.05)
+    assert "xcam2 alone" in answer.videos[3].reasons[0]
+
+
+def test_a_few_seconds_give_a_number_with_a_warning():
+    scene = simulate_scene(
+        np.random.default_rng(12),
+        cameras=4,
+        seconds=1.7,
+        level="clean",
+        max_start=0.3,
+        rates=(60.0,),
+        activities=("reach",),
+    )
+    answer = solve(scene.videos)
+    assert {v.verdict for v in answer.videos} == {Verdict.UNCERTAIN}
+    assert all("s shared" in v.reasons[0] for v in answer.videos)
+    assert _errors(answer, scene).max() < 1
+
+
+def _still() -> VideoTracks:
+    pose = np.full((300, 70, 3), np.nan)
+    pose[:, :21] = np.random.default_rng(0).normal(size=(21, 3))
+    return VideoTracks("odd", (PersonTrack(1, np.arange(300) / 30, pose, np.ones((300, 70))),))
+
+
+def _one_frame() -> VideoTracks:
+    return VideoTracks("odd", (PersonTrack(1, np.zeros(1), np.zeros((1, 70, 3)), np.ones((1, 70))),))
+
+
+def _unseen() -> VideoTracks:
+    return VideoTracks(
+        "odd", (PersonTrack(1, np.arange(300) / 30, np.full((300, 70, 3), np.nan), np.zeros((300, 70))),)
+    )
+
+
+def _no_frames() -> VideoTracks:
+    return VideoTracks("odd", (PersonTrack(1, np.zeros(0), np.zeros((0, 70, 3)), np.zeros((0, 70))),))
+
+
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [
+        (VideoTracks("odd", ()), "no person"),
+        (_unseen(), "no joint"),
+        (_still(), "no joint that is seen moves"),
+        (_one_frame(), "1 frames only"),
+        (_no_frames(), "0 frames only"),
+    ],
+    ids=["nobody", "nothing seen", "frozen", "one frame", "no frames"],
+)
+def test_a_video_with_nothing_to_compare_is_unknown_and_says_why(odd: VideoTracks, reason: str):
+    (scene,) = _scenes(1, 2, cameras=2, seconds=30)
+    for videos in ([odd], [odd, scene.videos[0]], [*scene.videos, odd]):
+        answer = solve(videos)
+        entry = next(v for v in answer.videos if v.video == "odd")
+        assert entry.verdict is Verdict.UNKNOWN
+        assert entry.start_time is None
+        assert reason in entry.reasons[0] or len(videos) == 1, entry.reasons
+        assert {t.verdict for t in answer.identities if t.video == "odd"} <= {Verdict.UNKNOWN}
+    assert [v.start_time is None for v in answer.videos] == [False, False, True]
+
+
+def test_one_video_and_none_are_no_error():
+    (scene,) = _scenes(1, 2, cameras=1, seconds=10)
+    (alone,) = solve(scene.videos).videos
+    assert alone.verdict is Verdict.UNKNOWN
+    assert "only video" in alone.reasons[0]
+    assert solve([]).videos == ()
+
+
+def test_a_noisy_still_picture_is_refused_as_well():
+    (scene,) = _scenes(1, 8, cameras=4, seconds=30)
+    frozen = _still().persons[0]
+    shaking = frozen.keypoints + 0.02 * np.random.default_rng(0).normal(size=frozen.keypoints.shape)
+    track = PersonTrack(1, frozen.times, shaking, frozen.confidence)
+    answer = solve([*scene.videos, VideoTracks("odd", (track,))])
+    assert [v.start_time is None for v in answer.videos] == [False] * 4 + [True]
+
+
+def test_identical_videos_start_together():
+    (scene,) = _scenes(1, 9, cameras=1, seconds=30)
+    answer = solve([VideoTracks(name, scene.videos[0].persons) for name in ("a", "b")])
+    assert [v.start_time for v in answer.videos] == pytest.approx([0, 0], abs=1e-6)
+
+
+def test_videos_that_never_overlap_are_unknown():
+    motion = simulate_motion(45, np.random.default_rng(0))
+    videos = []
+    for k in range(2):
+        pts = np.arange(600) / 30
+        track = observe(motion, 22 * k + pts, pts, LEVELS["medium"], np.random.default_rng(k))
+        videos.append(VideoTracks(str(k), (track,)))
+    assert [v.start_time for v in solve(videos).videos] == [None, None]
+
+
+def test_the_same_input_gives_the_same_numbers():
+    (scene,) = _scenes(1, 11, cameras=4, seconds=20, people=2)
+    assert repr(solve(scene.videos)) == repr(solve(scene.videos))
+
+
+def test_the_order_of_the_videos_does_not_matter():
+    (scene,) = _scenes(1, 13, cameras=4, seconds=30, people=2)
+    forward, backward = solve(scene.videos), solve(scene.videos[::-1])
+    starts = [v.start_time for v in backward.videos[::-1]]
+    assert [v.start_time for v in forward.videos] == pytest.approx(starts, abs=2e-3)
+
+
+def test_two_videos_of_one_name_are_refused():
+    (scene,) = _scenes(1, 0, cameras=1, seconds=10)
+    with pytest.raises(BadInput, match="every name once"):
+        solve([scene.videos[0], scene.videos[0]])
+
+
+def test_tracks_that_break_the_contract_are_named():
+    with pytest.raises(BadInput, match=r"keypoints: expected shape \(3, 70, 3\), got \(3, 17, 3\)"):
+        PersonTrack(4, np.arange(3.0), np.zeros((3, 17, 3)), np.zeros((3, 70)))
+    with pytest.raises(BadInput, match="increase strictly"):
+        PersonTrack(4, np.zeros(3), np.zeros((3, 70, 3)), np.zeros((3, 70)))

@@ -16,7 +16,6 @@ import imageio_ffmpeg
 from benchmarks.demo_data import OUT
 from benchmarks.figures import Figure, report
 from common.media.decode import frames, key_frames, read_frames
-from common.media.jpeg_folder import write_jpegs
 from common.media.time_table import TimeTable, read_time_table
 
 ROUNDS = 3
@@ -25,7 +24,7 @@ DEMO = OUT / "single" / "cam01.mp4"
 
 
 def measure() -> list[Figure]:
-    """Full decode to RGB (also of the demo video, if it has been fetched), key frames, time table, JPEGs."""
+    """Full decode to RGB (also of the demo video, if it has been fetched), key frames, sparse frames, time table."""
     with tempfile.TemporaryDirectory() as folder:
         clip = make_clip(Path(folder) / "clip.mp4")
         table = read_time_table(clip)
@@ -33,7 +32,6 @@ def measure() -> list[Figure]:
         keys = _cpu(lambda: _consume(key_frames(clip, table)))
         sparse = _cpu(lambda: _consume(read_frames(clip, table, range(0, len(table), 50))))
         listing = _cpu(lambda: read_time_table(clip)) / len(table)
-        jpegs = _cpu(lambda: write_jpegs(clip, table, Path(folder))) / len(table)
         figures = [_against_ffmpeg("synthetic 1080p, 12 Mb/s", clip, table, full)]
     if DEMO.exists():
         table = read_time_table(DEMO)
@@ -44,7 +42,6 @@ def measure() -> list[Figure]:
         _at_least("decoding: key frames alone, cheaper than all", full / keys, asked=5.0),
         _at_least("decoding: every 50th frame, cheaper than all", full / sparse, asked=2.3),
         _at_most("decoding: time table, CPU ms per frame", listing * 1e3, asked=0.5),
-        _at_most("decoding: JPEG folder, CPU ms per 1080p frame", jpegs * 1e3, asked=14.0),
     ]
 
 

@@ -233,6 +233,7 @@ def _attempt(task: Task, planned: Plan, *, force: bool) -> Outcome:
             code=planned.code,
             packages=planned.packages,
             found=workspace.found,
+            counts=workspace.counts,
             warnings=tuple(workspace.warnings),
             record=record,
         )

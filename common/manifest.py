@@ -42,6 +42,7 @@ class Manifest:
         code: digest of the code that ran.
         packages: versions of the installed distributions that can change the result.
         found: what the run found, for tables ("people": 2).
+        counts: how often each model was run.
         warnings: what the user should know about this result.
         record: what it cost.
     """
@@ -58,6 +59,7 @@ class Manifest:
     packages: Mapping[str, str]
     record: RunRecord
     found: Mapping[str, Any] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     schema: int = SCHEMA
 

@@ -35,6 +35,7 @@ class Workspace:
         self.stage = stage
         self.video = video
         self.found: dict[str, Any] = {}
+        self.counts: dict[str, int] = {}
         self.warnings: list[str] = []
         self._attempt = attempt
         self.recording_bytes = 0  # size of the recordings that the stage was given

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from common.models import calls
 from common.models.litert import TfliteModel
 from common.models.regions import Region, region_from_points
 
@@ -75,6 +76,7 @@ class PersonDetector:
             One entry per person.
         """
         canvas, scale, offset = _letterbox(image)
+        calls.count("blazepose-detector")
         outputs = self._model(canvas[None])
         logits = outputs[1, len(self._anchors), 1][0, :, 0]
         keep = np.flatnonzero(logits > np.log(self._threshold / (1 - self._threshold)))

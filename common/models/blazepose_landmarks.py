@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from common.models import calls
 from common.models.litert import TfliteModel
 from common.models.painting_over import paint_over
 from common.models.regions import Region, cut_out, region_from_points
@@ -95,6 +96,7 @@ class LandmarkModel:
         crop = cut_out(image, region, SIDE)
         if suppress is not None:
             crop = paint_over(crop, suppress)
+        calls.count("blazepose-heavy")
         outputs = self._model(np.multiply(crop, np.float32(1 / 255), dtype=np.float32)[None])
         points = outputs[1, 5 * _ROWS].reshape(_ROWS, 5).astype(np.float64)
         world = outputs[1, 3 * _ROWS].reshape(_ROWS, 3)[:POINTS].astype(np.float64)

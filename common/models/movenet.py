@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import ModelUnavailable
+from common.models import calls
 from common.models.regions import Region, region_from_points
 
 BLAZEPOSE_OF_COCO = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
@@ -96,6 +97,7 @@ class MultiPoseModel:
         padded_w, padded_h = (math.ceil(n / _STRIDE) * _STRIDE for n in (w, h))
         canvas = np.zeros((1, padded_h, padded_w, 3), np.int32)
         canvas[0, :h, :w] = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA)
+        calls.count("movenet-multipose")
         (output,) = self._session.run(None, {self._input: canvas})
         rows = output[0][output[0, :, 55] > self._threshold].astype(np.float64)
         rows = rows[np.argsort(-rows[:, 55], kind="stable")]

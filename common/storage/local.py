@@ -23,6 +23,7 @@ _ATTEMPTS = "_manifests/attempts"
 _SWEEPING = "_manifests/.attempts.lock"  # held while attempts are made or swept
 _ALIVE = ".alive"  # held under lock by the process that owns the attempt; the kernel lets go when it dies
 _MANIFEST = ".manifest"
+_ASIDE = ".aside"  # where the files of the old result wait for the end of the attempt
 _MANY_FILES = 16  # from here on one syncfs is cheaper than an fsync per file (json_data has a file per frame)
 
 
@@ -157,11 +158,14 @@ class LocalStorage:
     ) -> None:
         """Publishes an attempt; see the module's docstring for why in this order.
 
-        All that needs room on the disk is done before the old result is touched.
+        All that needs room on the disk is done before the old result is touched. Old files are moved into the attempt
+        and go with it: to move 20,000 files onto others took 9 to 39 s where this takes 1 s (ext4), and all that time
+        there would be no result.
         """
-        target = self._path(manifest)
+        target, aside = self._path(manifest), attempt / _ASIDE
         moves = [(attempt / file.key, self._path(f"{scene}/{file.key}")) for file in files]
-        folders = {destination.parent for _, destination in moves} | {target.parent}
+        old = [destination for _, destination in moves] + [self._path(f"{scene}/{key}") for key in obsolete]
+        folders = {destination.parent for _, destination in moves} | {target.parent, aside}
         with _writing(target):
             for folder in folders:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -169,10 +173,11 @@ class LocalStorage:
             _write_durably(attempt / _MANIFEST, content)
             with uninterrupted():
                 self.remove(manifest)
+                for number, path in enumerate(old):
+                    with contextlib.suppress(FileNotFoundError):
+                        path.rename(aside / str(number))
                 for source, destination in moves:
-                    source.replace(destination)
-                for key in obsolete:
-                    self._path(f"{scene}/{key}").unlink(missing_ok=True)
+                    source.rename(destination)
                 for folder in self._with_parents(folders):
                     sync_folder(folder)
                 (attempt / _MANIFEST).replace(target)

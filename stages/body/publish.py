@@ -15,6 +15,7 @@ from common.artifacts import landmarks as landmarks_artifact
 from common.artifacts import people as people_artifact
 from common.artifacts.masks import Masks
 from common.media.decode import Frame, read_frames
+from common.models import calls
 from common.weights.store import path as weight_path
 from stages.body.assemble import reprojection_px
 from stages.body.backends import create
@@ -54,9 +55,10 @@ def estimate_video(workspace: Workspace, *, backend: str, step: int, smooth: boo
     for body in bodies.values():
         bodies_artifact.save_person(folder, body)
     bodies_artifact.save_summary(folder, workspace.video or "", bodies)
+    workspace.counts |= calls.counted()
     workspace.found["bodies"] = sum(len(body) for body in bodies.values())
-    if bodies:
-        residual = np.concatenate([reprojection_px(body) for body in bodies.values()])
+    residual = np.concatenate([reprojection_px(body) for body in bodies.values()] or [np.empty(0)])
+    if np.isfinite(residual).any():
         workspace.found["reprojection_px"] = round(float(np.nanmedian(residual)), 1)
     without = set(clip.people.people) - set(bodies)
     if without:

@@ -14,6 +14,7 @@ from common.artifacts import people as people_artifact
 from common.artifacts.label_geometry import exclusive_labels, people_in
 from common.artifacts.masks import MaskWriter
 from common.media.decode import frames
+from common.models import calls
 from common.models.blazepose_landmarks import POINTS
 from stages.segment.backends import TrackFrame, create
 
@@ -59,6 +60,7 @@ def segment_video(workspace: Workspace, *, backend: str, detection_step: int, de
             people.update(found.ids.tolist())
             rows.add(tracked)
     rows.save(workspace.output(LANDMARKS))
+    workspace.counts |= calls.counted()
     workspace.found["people"] = len(people)
     tally = stream.tally
     if tally.missing or tally.corrupt:

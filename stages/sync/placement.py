@@ -83,7 +83,7 @@ def place(evidence: Evidence, members: Sequence[int]) -> Placement:
     for _ in range(MAX_ROUNDS):
         links = link_tracks(couples, starts, rate=rate, min_z=MIN_LINK_Z)
         curves = pool_by_person(couples, persons(tracks, links))
-        before, starts = starts, ascend(starts, {p: np.maximum(c.r, 0) ** 2 for p, c in curves.items()})
+        before, starts = starts, ascend(starts, {p: np.maximum(c.strength, 0) ** 2 for p, c in curves.items()})
         if np.array_equal(before, starts):
             break
     starts = refine(starts, curves, rate=rate)

@@ -141,15 +141,17 @@ def test_the_old_manifest_is_gone_while_files_are_replaced(
 ) -> None:
     storage.write("take/m.json", b"old")
     seen = []
-    replace = Path.replace
+    rename = Path.rename
 
     def spy(self: Path, target: Path) -> Path:
-        seen.append((target.name, storage.read("take/m.json")))
-        return replace(self, target)
+        seen.append((self.name, target.name, storage.read("take/m.json")))
+        return rename(self, target)
 
-    monkeypatch.setattr(Path, "replace", spy)
+    storage.write("take/b", b"old")
+    monkeypatch.setattr(Path, "rename", spy)
     publish(storage, "a", "b")
-    assert seen == [("a", None), ("b", None), ("m.json", None)]
+    assert seen == [("a", "0", None), ("b", "1", None), ("a", "a", None), ("b", "b", None)]
+    assert storage.read("take/b") == b"b"
 
 
 def no_locks(*_: object) -> None:

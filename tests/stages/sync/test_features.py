@@ -130,10 +130,14 @@ def test_a_still_picture_has_no_features():
     assert not person_features(frozen, _grid(frozen), detrend=False).mask.any()
 
 
-def test_a_person_who_is_lost_as_a_whole_needs_one_mask():
+def test_a_speed_needs_three_instants_in_a_row_and_a_position_one():
     track = _track()
     keep = np.r_[0:100, 150:240]
     part = PersonTrack(1, track.times[keep], track.keypoints[keep], track.confidence[keep])
     features = person_features(part, _grid(part), detrend=False)
-    assert features.values.shape == (240, 88)
-    assert features.values[100:150].any() is np.False_
+    assert features.values.shape == features.mask.shape == (240, 88)
+    position, velocity = features.mask[:, :20], features.mask[:, 20:40]
+    assert position[[99, 150]].all()
+    assert not velocity[[99, 150]].any()
+    assert velocity[[98, 151]].all()
+    assert not features.values[100:150].any()

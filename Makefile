@@ -8,7 +8,7 @@ STAGE ?= sync
 SETUP := $(VENV)/.ready-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup weights demo test test-models test-stage test-engines lint format typecheck check bench lock clean
+.PHONY: help setup weights demo test test-models test-stage test-engines lint format typecheck check render bench lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ typecheck: $(SETUP)  ## mypy, strict
 	$(VENV)/bin/mypy
 
 check: lint typecheck test  ## All of the above
+
+render: $(SETUP)  ## Write the generated parts of README.md anew
+	$(RUN) tools/render_readme.py
 
 bench: $(SETUP) weights  ## Every figure that the README quotes, measured here
 	$(RUN) -m benchmarks.demo

@@ -22,7 +22,8 @@ def cut(source: Path, target: Path, *, start: int, frames: int) -> None:
         RuntimeError: ffmpeg fails.
     """
     select = f"trim=start_frame={start}:end_frame={start + frames},setpts=PTS-STARTPTS"
-    _ffmpeg("-i", str(source), "-vf", select, "-an", "-c:v", "libx264", "-preset", "veryfast", "-crf", "16", str(target))
+    encoding = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "16")
+    _ffmpeg("-i", str(source), "-vf", select, "-an", *encoding, str(target))
 
 
 def loop(source: Path, target: Path, *, seconds: float, rate: Fraction, size: tuple[int, int]) -> None:

@@ -42,7 +42,7 @@ class Converter:
         """What to make of each frame.
 
         Args:
-            pixel_format: "rgb24", "bgr24" or "gray" (luma of full range, 0 to 255).
+            pixel_format: "rgb24", "bgr24" or "gray" (BT.601 luma of the RGB colours, 0 to 255).
             size: width and height of the upright image, whatever the shape of the frame.
             max_side: longest side; smaller frames are not enlarged, the shape is kept.
 
@@ -72,7 +72,6 @@ class Converter:
             # Bicubic is what ffmpeg makes chroma with at odd sizes; for shrinking, bilinear (its kernel
             # widens) costs less and does not ring.
             interpolation=Interpolation.BILINEAR if scaled else Interpolation.BICUBIC,
-            dst_color_range="JPEG",
             threads=1,
         )
         image: npt.NDArray[np.uint8] = converted.to_ndarray()  # type: ignore[assignment]  # 8 bits in all formats

@@ -1,5 +1,6 @@
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
@@ -56,6 +57,15 @@ def test_a_file_that_was_cut_off_says_so(zoo, name, declared):
     assert table.truncated
     assert table.declared == declared
     assert 20 < len(table) < 70, f"{len(table)} frames in the part that is left"
+
+
+def test_a_file_that_ends_between_two_frames_is_truncated_too(zoo, tmp_path):
+    path = tmp_path / "cut.mp4"
+    with av.open(str(zoo["plain.mp4"])) as container:
+        end = [packet.pos + packet.size for packet in container.demux(video=0) if packet.size][39]
+    path.write_bytes(zoo["plain.mp4"].read_bytes()[:end])
+    table = read_time_table(path)
+    assert (len(table), table.truncated, table.corrupt.any()) == (40, True, False)
 
 
 def test_frames_hidden_by_an_edit_list_are_not_counted(zoo):

@@ -1,0 +1,40 @@
+"""Writes the parts of README.md that the code determines: the exit codes. `--check` only compares."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+sys.path.insert(0, str(README.parent))
+
+from common.errors import ExitCode  # noqa: E402 - the checkout is no installed package
+
+
+def exit_codes() -> str:
+    """The table of exit codes in Markdown."""
+    rows = [f"| {code.value} | {code.meaning} | {'yes' if code.retry else ''} |" for code in ExitCode]
+    return "\n".join(["| code | meaning | try again as it is |", "|---|---|---|", *rows])
+
+
+def rendered(text: str) -> str:
+    """README with every generated part written anew between its two marks."""
+    for name, content in {"exit codes": exit_codes()}.items():
+        start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+        before, _, rest = text.partition(start)
+        _, _, after = rest.partition(end)
+        text = f"{before}{start}\n{content}\n{end}{after}"
+    return text
+
+
+def main() -> int:
+    """Returns 1 if README.md was not what the code says."""
+    text = README.read_text(encoding="utf-8")
+    new = rendered(text)
+    if "--check" not in sys.argv:
+        README.write_text(new, encoding="utf-8")
+    return int("--check" in sys.argv and new != text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -103,7 +103,14 @@ def lock_key(scene: str, stage: str, video: str | None) -> str:
 
 def encode(record: Manifest | Failure) -> bytes:
     """The bytes of a manifest or of a failure."""
-    return (json.dumps(asdict(record), indent=1, allow_nan=False) + "\n").encode()
+    return (json.dumps(asdict(record), indent=1, allow_nan=False, default=_plain) + "\n").encode()
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - a number of numpy, which is not imported here
+    """What a stage reports as found is often counted by numpy; hours of work must not be lost over that."""
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"a record cannot hold a {type(value).__name__}: {value!r}")
 
 
 def read_manifest(storage: Storage, scene: str, stage: str, video: str | None) -> Manifest | None:

@@ -130,9 +130,7 @@ _encoded(
     "-x265-params",
     f"log-level=none:keyint={KEY_INTERVAL}",
 )
-_encoded(
-    "odd.webm", "-vf", "scale=321:241", "-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", *_GOP
-)
+_encoded("odd.webm", "-vf", "scale=321:241", "-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", *_GOP)
 _encoded(
     "hd_colours.mp4",
     *_X264,
@@ -150,9 +148,7 @@ for _clockwise, _turn in ((90, "transpose=cclock"), (180, "hflip,vflip"), (270, 
     _encoded(f"turned{_clockwise}.mp4", *_X264, "-bf", "0", "-vf", _turn)
     _copied(f"rot{_clockwise}.mp4", f"turned{_clockwise}.mp4", "-display_rotation", str(-_clockwise))
     VERDICTS.pop(f"turned{_clockwise}.mp4")
-_copied(
-    "editlist.mp4", "bframes.mp4", "-ss", "1.23"
-)  # cut between key frames: an edit list hides the lead-in
+_copied("editlist.mp4", "bframes.mp4", "-ss", "1.23")  # cut between key frames: an edit list hides the lead-in
 
 
 @_file("audio.mp4", OK)

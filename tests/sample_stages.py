@@ -13,6 +13,7 @@ from typing import Any
 
 from common import fingerprint, harness
 from common.artifacts import FRAMES, MASKS, PEOPLE, REPORT, SCENE, SYNCHRONIZATION, scene
+from common.errors import BadInput
 from common.stage import NoOptions, Stage, Unit, option
 from common.storage.local import LocalStorage
 from common.workspace import Workspace
@@ -33,7 +34,7 @@ def keep_head(workspace: Workspace, options: NoOptions) -> None:
     (workspace.output(FRAMES) / "head.txt").write_text(head)
 
 
-class BrokenRecordingError(harness.BadInput):
+class BrokenRecordingError(BadInput):
     def __init__(self) -> None:
         super().__init__("the recording is broken. Copy it again.")
 

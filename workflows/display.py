@@ -143,7 +143,11 @@ def summary(units: Sequence[UnitRun], *, output: str, refused: Sequence[str] = (
 
 def _row(name: str, units: Sequence[UnitRun]) -> tuple[str, str, str]:
     seconds = sum(unit.manifest.record.wall_s for unit in units if unit.manifest is not None)
-    found = ", ".join(text for unit in units if (text := _found(unit)))
+    merged: dict[str, object] = {}
+    for unit in units:
+        for key, value in (unit.manifest.found if unit.manifest is not None else {}).items():
+            merged.setdefault(key, value)  # what two stages count, the first one found
+    found = ", ".join(f"{key} {value}" for key, value in merged.items())
     failed = [unit.stage.name for unit in units if unit.state is State.FAILED]
     verdict = f"FAILED in {', '.join(failed)}" if failed else found
     return name, f"{seconds:.1f} s", verdict

@@ -85,7 +85,7 @@ def decode_indices(
             reached = int(np.searchsorted(wanted, index, side="right"))
             if reached <= position:  # not there yet: frames that lead to it, or that a seek repeats
                 continue
-            is_wanted = wanted[reached - 1] == index
+            is_wanted = bool(wanted[reached - 1] == index)
             tally.missing += reached - position - is_wanted
             position = reached
             if is_wanted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,7 +47,9 @@ def synchronize_scene(workspace: Workspace, *, max_offset: float, need_all: bool
     identities_artifact.save(workspace.output(IDENTITIES), _identities(workspace.videos, answer))
     verdicts = [start.verdict.value for start in answer.videos]
     workspace.found |= {verdict: verdicts.count(verdict) for verdict in artifact.VERDICTS if verdict in verdicts}
-    workspace.found["people"] = len({track.identity for track in answer.identities})
+    seen = Counter(track.identity for track in answer.identities)
+    workspace.found["people seen by several cameras"] = sum(count > 1 for count in seen.values())
+    workspace.found["by one only"] = sum(count == 1 for count in seen.values())
     for start in answer.videos:
         if start.start_time is None:
             workspace.warn(f"{start.video}: start time unknown: {'; '.join(start.reasons)}.")

@@ -1,9 +1,11 @@
 import json
 import logging
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from common import fingerprint, harness
@@ -21,7 +23,7 @@ from common.errors import (
 from common.harness import Status
 from common.manifest import Failure, read_failure, read_manifest
 from common.published import Published
-from common.stage import NoOptions
+from common.stage import NoOptions, Stage, Unit
 from common.storage.local import LocalStorage
 from common.workspace import Workspace
 from tests.sample_stages import CHAIN, DIARY, HEADS, LISTING, MARKS, TOGETHER, Bench
@@ -137,8 +139,9 @@ def test_a_torn_manifest_means_not_done(finished: Bench, content: bytes) -> None
     assert finished.run() == {"marks/cam02"}
 
 
-def test_a_scene_folder_that_was_renamed_is_not_done(finished: Bench) -> None:
-    finished.results.rename(finished.results.with_name("other"))
+def test_in_a_copy_of_a_scene_under_another_name_nothing_is_done(finished: Bench) -> None:
+    shutil.copytree(finished.results, finished.results.with_name("other"))
+    assert Published(finished.output, "take").find(SCENE, None) is not None
     assert Published(finished.output, "other").find(SCENE, None) is None
 
 
@@ -169,6 +172,40 @@ def test_a_failure_is_recorded_hides_the_old_result_and_goes_with_the_next_succe
     assert finished.run() == {"listing", "together"}, "what was made from this recording before is still there"
     assert failure(finished, "heads", "cam02") is None
     assert finished.files() == before
+
+
+def test_what_numpy_counted_can_be_reported(bench: Bench) -> None:
+    def count(workspace: Workspace, options: NoOptions) -> None:
+        LISTING.run(workspace, options)
+        workspace.found["videos"] = np.int64(2)
+        workspace.found["mean"] = np.float32(0.5)
+
+    bench.execute(replace(LISTING, run=count))
+    manifest = read_manifest(bench.output, "take", "listing", None)
+    assert manifest is not None
+    assert manifest.found == {"videos": 2, "mean": 0.5}
+
+
+def test_a_failure_alone_hides_a_result_and_all_that_was_made_from_it(finished: Bench) -> None:
+    def fail(workspace: Workspace, options: NoOptions) -> None:
+        raise TemporaryFailure("not today")
+
+    with pytest.raises(TemporaryFailure):
+        finished.execute(replace(HEADS, run=fail), "cam02", force=True)
+    published = Published(finished.output, "take")
+    assert published.find(FRAMES, "cam02") is None
+    assert published.find(MASKS, "cam02") is None
+    assert finished.run() == set(), "the next success shows it again"
+    assert Published(finished.output, "take").find(MASKS, "cam02") is not None
+
+
+def test_a_result_that_was_made_from_something_else_is_not_current(finished: Bench) -> None:
+    finished.record(cam02="zwei\nrest")
+    finished.execute(LISTING)
+    published = Published(finished.output, "take")
+    assert published.find(FRAMES, "cam02") is None
+    assert published.find(MASKS, "cam02") is None
+    assert published.find(MASKS, "cam01") is not None
 
 
 def test_any_exception_is_recorded_and_raised(bench: Bench) -> None:
@@ -209,9 +246,7 @@ def test_a_mistyped_video_is_refused_with_the_names_there_are_and_leaves_no_trac
 
 
 @pytest.mark.parametrize(("stage", "video"), [(LISTING, "cam01"), (HEADS, None)])
-def test_a_video_is_named_exactly_where_a_stage_covers_one(
-    bench: Bench, stage: harness.Stage, video: str | None
-) -> None:
+def test_a_video_is_named_exactly_where_a_stage_covers_one(bench: Bench, stage: Stage, video: str | None) -> None:
     with pytest.raises(UsageError, match="--video"):
         bench.task(stage, video)
 
@@ -363,7 +398,7 @@ def test_keys_do_not_depend_on_where_the_data_lie_or_when_it_ran(finished: Bench
     other.record(cam01="one\nrest", cam02="two\nrest")
     other.run()
     for stage in CHAIN:
-        video = None if stage.unit is harness.Unit.SCENE else "cam01"
+        video = None if stage.unit is Unit.SCENE else "cam01"
         here, there = (read_manifest(b.output, "take", stage.name, video) for b in (finished, other))
         assert here is not None
         assert there is not None

@@ -44,7 +44,11 @@ def test_no_accepted_name_leaves_the_root(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("names", "reason"),
-    [(["cam01", "a", "cam01"], "the same name"), (["CAM01", "cam01"], "differ only in the case of letters")],
+    [
+        (["cam01", "a", "cam01"], "the same name"),
+        (["CAM01", "cam01"], "differ only in the case of letters"),
+        (["cam01", "CAM01"], "differ only in the case of letters"),
+    ],
 )
 def test_names_that_share_a_file_are_refused(names: list[str], reason: str) -> None:
     with pytest.raises(BadInput, match=f"two videos have .*{reason}"):

@@ -29,6 +29,22 @@ def test_a_second_signal_does_not_interrupt_the_sweeping() -> None:
     assert swept == ["all"]
 
 
+def test_sweeping_may_hold_signals_back_after_one_was_raised() -> None:
+    swept = []
+
+    def work() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            with uninterrupted():
+                swept.append("first")
+            swept.append("second")
+
+    with pytest.raises(Terminated), signals_as_errors():
+        work()
+    assert swept == ["first", "second"]
+
+
 def test_work_that_must_not_be_cut_in_half_is_finished_first() -> None:
     steps = []
 

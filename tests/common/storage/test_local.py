@@ -166,11 +166,14 @@ def test_without_locks_it_works_says_so_once_and_sweeps_nothing(
     dead = storage.root / "take" / "_manifests" / "attempts" / "s.perhaps_alive"
     dead.mkdir(parents=True)
     (dead / ".alive").touch()
+    being_made = dead.with_name("s.being_made")
+    being_made.mkdir()
     with storage.lock("take/x.lock"):
         publish(storage, "a")
     storage.sweep("take")
     assert storage.read("take/m.json") == b"{}"
     assert dead.exists()
+    assert being_made.exists()
     assert len(caplog.messages) == 1
     assert "no file locks here" in caplog.messages[0]
 

@@ -21,6 +21,9 @@ Measured: the man of `multi` is at most 0.08 from the man of `single` (camera 3,
 woman's distance is at least 0.12, so in every frame only the nearest person counts.
 """
 
+AT_END = 10
+"""Frames at the end of the video in which the man must be there again; in camera 3 the woman hides him before."""
+
 
 @dataclass(frozen=True)
 class ManTracks:
@@ -28,6 +31,7 @@ class ManTracks:
 
     Attributes:
         found: frames in which somebody is where he is.
+        found_at_end: of the last AT_END frames, those in which he is found under his most frequent id.
         ids: the ids that he had, most frequent first; one is right.
         switches: how often his id changed from one frame with him to the next.
         astray: frames in which his id was on somebody else.
@@ -38,6 +42,7 @@ class ManTracks:
     """
 
     found: int
+    found_at_end: int
     ids: tuple[int, ...]
     switches: int
     astray: int
@@ -78,7 +83,7 @@ def follow_man(single: Landmarks, multi: Landmarks) -> ManTracks:
     """
     alone = foreground(single)
     if alone is None:
-        return ManTracks(0, (), 0, 0, 0, None, 0, len(multi.people))
+        return ManTracks(0, 0, (), 0, 0, 0, None, 0, len(multi.people))
     truth = single.of(alone)
     id_of_man: dict[int, int] = {}
     for frame, image, side in zip(truth.frame.tolist(), truth.image, truth.region[:, 2], strict=True):
@@ -95,6 +100,7 @@ def follow_man(single: Landmarks, multi: Landmarks) -> ManTracks:
     theirs = set() if man is None else set(multi.of(man).frame.tolist()) & compared
     return ManTracks(
         found=len(sequence),
+        found_at_end=sum(id_of_man.get(frame) == man for frame in sorted(compared)[-AT_END:] if man is not None),
         ids=tuple(ids),
         switches=sum(a != b for a, b in pairwise(sequence)),
         astray=sum(id_of_man.get(frame) != man for frame in theirs),

@@ -49,9 +49,7 @@ def measure() -> list[Figure]:
         writing, writing_numpy = _cpu_ms(write), _cpu_ms(write_with_numpy)
         reading, reading_numpy = _cpu_ms(read), _cpu_ms(read_with_numpy)
         with np.load(ours) as archive:
-            same = all(
-                np.array_equal(archive[entry_name(frame)], labels) for frame, labels in enumerate(images)
-            )
+            same = all(np.array_equal(archive[entry_name(frame)], labels) for frame, labels in enumerate(images))
         size = ours.stat().st_size / numpys.stat().st_size
     geometry = _cpu_ms(lambda: [people_in(labels) for labels in images])
     return [
@@ -84,9 +82,7 @@ def walking_people(frames: int) -> list[npt.NDArray[np.uint16]]:
         # Trackers do not give smooth contours: every frame is displaced by its own smooth noise.
         noise = rng.normal(0, 1.6, (HEIGHT // 16, WIDTH // 16, 2)).astype(np.float32)
         shift = cv2.resize(noise, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
-        images.append(
-            cv2.remap(drawn, x + shift[..., 0], y + shift[..., 1], cv2.INTER_NEAREST).astype(np.uint16)
-        )
+        images.append(cv2.remap(drawn, x + shift[..., 0], y + shift[..., 1], cv2.INTER_NEAREST).astype(np.uint16))
     return images
 
 

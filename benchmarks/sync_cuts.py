@@ -6,6 +6,7 @@ on the cuts: nothing downstream shares a frame index with the original. Bodies a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.cut import cut
+from common import fingerprint
 from common.artifacts import synchronization
 
 
@@ -33,6 +35,8 @@ def make_cuts(
 ) -> list[dict[str, int]]:
     """Writes `sets` scenes of cut videos to `folder/cut_00/<camera>.mp4`, ...
 
+    A cut that is there, of the same recording and the same frames, is not made again.
+
     Args:
         videos: recordings by camera, all of the same length and started together.
         folder: a data root for the pipeline.
@@ -50,10 +54,20 @@ def make_cuts(
         target = folder / f"cut_{number:02d}"
         target.mkdir(parents=True, exist_ok=True)
         for camera, first in scene.items():
-            path = target / f"{camera}.mp4"
-            if not path.exists():
-                cut(videos[camera], path, start=first, frames=window)
+            _cut_once(videos[camera], target / f"{camera}.mp4", start=first, frames=window)
     return starts
+
+
+def _cut_once(source: Path, path: Path, *, start: int, frames: int) -> None:
+    """Cuts unless the stamp beside the file says that it is this cut; an interrupt leaves a whole file or none."""
+    stamp, partial = path.with_name(f".{path.stem}.json"), path.with_name(f".{path.name}")  # hidden: no recordings
+    meant = json.dumps({"recording": fingerprint.of_recording(source), "start": start, "frames": frames})
+    if path.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == meant:
+        return
+    cut(source, partial, start=start, frames=frames)
+    stamp.unlink(missing_ok=True)  # before the file changes, so that the old stamp never lies beside the new file
+    partial.replace(path)
+    stamp.write_text(meant, encoding="utf-8")
 
 
 def errors(output: Path, starts: Sequence[Mapping[str, int]], *, rate: float, cameras: Sequence[str]) -> list[CutError]:

@@ -6,8 +6,8 @@ import logging
 from pathlib import PurePosixPath
 
 from common.artifacts import ALL, Unit
-from common.errors import BadInput, InputMissing
-from common.names import check_distinct, check_name
+from common.errors import InputMissing, UsageError
+from common.names import NAME_RULE, check_distinct, is_valid
 from common.storage.interface import Storage
 
 EXTENSIONS = (".mp4", ".mov", ".mkv", ".webm", ".avi")
@@ -38,22 +38,41 @@ def find_scenes(data: Storage) -> list[str]:
 
 
 def list_recordings(data: Storage, scene: str) -> dict[str, str]:
-    """The recordings of a scene: video id -> file name, sorted by id.
+    """The recordings of a scene: video id -> file name, sorted by id; without those of `refused_recordings`.
 
     Raises:
         InputMissing: the scene's folder holds no recording.
-        UsageError: a file name cannot become a video id.
+        UsageError: there are recordings, but no file's name can become a video id.
         BadInput: two files would become the same video.
     """
-    names = [PurePosixPath(key).name for key in data.list(f"{scene}/") if _is_recording(key)]
+    names = _file_names(data, scene)
     if not names:
         raise InputMissing(f"{data.uri}/{scene}: no videos. {_EXPECTED}")
-    ids = [check_name(PurePosixPath(name).stem, kind="video") for name in names]
-    check_distinct(ids, kind="video")
-    for video in ids:
-        if video.lower() in _RESERVED:
-            raise BadInput(f"{scene}: a video cannot be called {video!r}, ghost writes a file of that name. Rename it.")
-    return dict(sorted(zip(ids, names, strict=True)))
+    accepted = {name: PurePosixPath(name).stem for name in names if not _objection(name)}
+    if not accepted:
+        raise UsageError(f"{scene}: {_objection(names[0])} Rename it, then run again.")
+    check_distinct(accepted.values(), kind="video")
+    return dict(sorted((video, name) for name, video in accepted.items()))
+
+
+def refused_recordings(data: Storage, scene: str) -> dict[str, str]:
+    """The recordings of a scene whose names cannot become video ids: file name -> the reason, a sentence."""
+    objections = ((name, _objection(name)) for name in _file_names(data, scene))
+    return {name: objection for name, objection in objections if objection}
+
+
+def _file_names(data: Storage, scene: str) -> list[str]:
+    return [PurePosixPath(key).name for key in data.list(f"{scene}/") if _is_recording(key)]
+
+
+def _objection(name: str) -> str:
+    """Why a file's name cannot become a video id; empty if it can."""
+    video = PurePosixPath(name).stem
+    if not is_valid(video):
+        return f"video name {video!r} is not accepted: use {NAME_RULE}."
+    if video.lower() in _RESERVED:
+        return f"a video cannot be called {video!r}, ghost writes a file of that name."
+    return ""
 
 
 def _is_recording(key: str) -> bool:

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT as an exception, held back where work must not be cut in half."""
+"""SIGTERM, SIGINT and SIGHUP as an exception, held back where work must not be cut in half."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import FrameType
 
 from common.errors import Terminated
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @dataclass
@@ -27,12 +27,14 @@ _request = _Request()
 
 @contextlib.contextmanager
 def signals_as_errors() -> Iterator[None]:
-    """Makes the first SIGTERM or SIGINT raise Terminated; later ones must not interrupt the sweeping and do nothing.
+    """Makes the first SIGTERM, SIGINT or SIGHUP raise Terminated; later ones must not interrupt the sweeping.
 
     Process 1 of a container would otherwise ignore SIGTERM, and any other process die of it without cleaning up.
+    A signal that whoever started the process had it ignore stays ignored: nohup, or a job in the background.
     """
     _request.number, _request.raised = None, False
-    previous = {number: signal.signal(number, _receive) for number in _SIGNALS}
+    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, _receive) for number in heard}
     try:
         yield
     finally:

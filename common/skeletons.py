@@ -87,6 +87,8 @@ COCO17: tuple[int, ...] = (*range(9), INDEX["left_wrist"], INDEX["right_wrist"],
 """`keypoints[..., COCO17, :]` are the 17 keypoints of COCO, in COCO's order."""
 
 BLAZEPOSE_COUNT = 33
+BLAZEPOSE_SHOULDERS = (11, 12)
+BLAZEPOSE_HIPS = (23, 24)
 
 BLAZEPOSE_TO_MHR70: Mapping[int, int] = MappingProxyType(
     {

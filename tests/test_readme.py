@@ -28,6 +28,10 @@ def test_the_readme_links_to_every_stage_and_every_link_leads_somewhere():
     assert {f"stages/{stage.name}/README.md" for stage in STAGES} - set(links) == set()
 
 
+def test_no_placeholder_is_left_in_the_readme():
+    assert re.findall(r"@[A-Z_]+@", README) == []
+
+
 def test_every_make_verb_in_the_readme_exists():
     verbs = set(re.findall(r"\bmake ([a-z-]+)", README))
     known = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))

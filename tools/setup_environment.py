@@ -7,12 +7,15 @@ Runs on the system's Python, so it uses the standard library alone. Packages com
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import venv
+from collections.abc import Mapping
 from pathlib import Path
 
 OLDEST = (3, 11)
+_ELSEWHERE = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX")  # a user's settings that make pip install past the environment
 
 
 def main(folder: str, requirements: str) -> None:
@@ -22,8 +25,7 @@ def main(folder: str, requirements: str) -> None:
         sys.exit(f"ghost needs Python {needed} or later; this is {this}. Name another: make PYTHON=python3.12 …")
     environment, root = Path(folder), Path(__file__).resolve().parent.parent
     python = environment / "bin" / "python"
-    if not python.exists():
-        venv.create(environment, with_pip=True, symlinks=True)
+    make_environment(environment)
     pip = [
         str(python),
         "-m",
@@ -35,7 +37,8 @@ def main(folder: str, requirements: str) -> None:
         "-r",
         requirements,
     ]
-    if subprocess.run(pip, check=False).returncode:  # noqa: S603 - our own interpreter, an argument list
+    done = subprocess.run(pip, env=pip_settings(os.environ), check=False)  # noqa: S603 - our own interpreter
+    if done.returncode:
         sys.exit("The packages could not be installed; see above. If the network failed, run the same command again.")
     # The checkout itself is not built: one line in a .pth file puts it on the path, one script starts it.
     purelib = next((environment / "lib").glob("python3.*")) / "site-packages"
@@ -50,6 +53,36 @@ def main(folder: str, requirements: str) -> None:
     )
     script.write_text("\n".join(lines) + "\n", encoding="utf-8")
     script.chmod(0o755)
+
+
+def make_environment(environment: Path) -> None:
+    """Creates the environment, anew if it has no working pip: so is one that was interrupted or lost its Python."""
+    if has_pip(environment):
+        return
+    is_ours = (environment / "pyvenv.cfg").exists()  # nothing else is ever deleted
+    try:
+        venv.create(environment, clear=is_ours, with_pip=True, symlinks=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = error.strerror or "" if isinstance(error, OSError) else "it has no working ensurepip"
+        sys.exit(
+            f"{sys.executable} could not make the environment {environment}: {reason}. Install python3-venv "
+            "(Debian: apt install python3-venv), or name another Python: make PYTHON=python3.12 …"
+        )
+
+
+def has_pip(environment: Path) -> bool:
+    """Whether the environment's own Python starts and has a pip."""
+    command = [str(environment / "bin" / "python"), "-I", "-m", "pip", "--version"]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - an argument list
+    except OSError:  # not there, or a link to a Python that is gone
+        return False
+    return done.returncode == 0
+
+
+def pip_settings(variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment variables for pip: the user's (index, proxy, cache), without those that say where to install."""
+    return {name: value for name, value in variables.items() if name not in _ELSEWHERE}
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,7 +14,7 @@ import click
 
 from common.artifacts import PREVIEW
 from common.command import CONTEXT, click_option, run_command
-from common.errors import DiskError, ExitCode, UsageError, from_os_error
+from common.errors import ExitCode, GhostError, UsageError
 from common.names import NAME_RULE, check_distinct, check_name, is_valid
 from common.recordings import find_scenes
 from common.storage.interface import Storage
@@ -95,7 +95,7 @@ def run(
         stage.make_options(_for_stage(stage.name, options))
     chosen = choose_scenes(data, wanted=scenes, first=first)
     check_writable(output)
-    request = Request(data, output, chosen.accepted, options, stages, jobs or os.cpu_count() or 1, gpu_count(), force)
+    request = Request(data, output, chosen.accepted, options, stages, jobs or usable_cores(), gpu_count(), force)
     local = LocalRun(request)
     try:
         with Display(local.units) as display:
@@ -155,33 +155,56 @@ class Scenes:
 def choose_scenes(data: Storage, *, wanted: tuple[str, ...], first: int | None) -> Scenes:
     """The scenes to run: those asked for, or all of the data root, in order.
 
-    A folder found there whose name cannot be accepted is refused without stopping the others.
+    Folders found there whose names cannot be accepted, or differ only in the case of letters, are refused without
+    stopping the others.
 
     Raises:
-        UsageError: a name that was asked for cannot be accepted.
+        UsageError: a name that was asked for cannot be accepted, or no folder's name can.
+        BadInput: two names that were asked for differ only in the case of letters.
         InputMissing: there is no data root or no scene in it.
     """
     if wanted:
         names = [check_name(name, kind="scene") for name in dict.fromkeys(wanted)]
+        check_distinct(names, kind="scene")
         refused: list[str] = []
     else:
         found = find_scenes(data)
-        names = [name for name in found if is_valid(name)]
-        refused = [f"scene name {name!r} is not accepted: use {NAME_RULE}." for name in found if not is_valid(name)]
+        objections = {name: _objection(name, found) for name in found}
+        names = [name for name in found if not objections[name]]
+        refused = [objection for objection in objections.values() if objection]
         if not names:
             raise UsageError(f"{data.uri}: {refused[0]} Rename the folder, then run again.")
-    check_distinct(names, kind="scene")
     return Scenes(tuple(names[:first]), tuple(refused))
 
 
+def _objection(name: str, found: Sequence[str]) -> str:
+    """Why a folder among those found cannot be a scene; empty if it can."""
+    if not is_valid(name):
+        return f"scene name {name!r} is not accepted: use {NAME_RULE}."
+    twins = [other for other in found if other != name and other.lower() == name.lower()]
+    if twins:  # they share a folder on some disks
+        return f"scene name {name!r} is not accepted: it differs from {twins[0]!r} only in the case of letters."
+    return ""
+
+
 def check_writable(output: Storage) -> None:
-    """Raises DiskError now rather than after an hour of work if nothing can be written to the output root."""
+    """Tries to write to the output root, now rather than after an hour of work.
+
+    Raises:
+        DiskError: nothing can be written there.
+        TemporaryFailure: not now.
+    """
     probe = ".ghost-write-test"
     try:
         output.write(probe, b"")
         output.remove(probe)
-    except OSError as error:
-        raise DiskError(f"{output.uri}: {from_os_error(error)}") from error
+    except GhostError as error:
+        raise type(error)(f"{output.uri} cannot be written to: {error}") from error
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: a scheduler may have given it fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpu_count() -> int:

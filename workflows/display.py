@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from workflows.local import State, UnitRun
+from workflows.pipeline import STAGES
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 _LOG = logging.getLogger("ghost")
+_STAGES = tuple(stage.name for stage in STAGES)
+_MOST_ROWS = 20  # a table taller than the terminal would hide what is at work
 _REFRESH_S = 0.2
 _LINE_S = 30.0  # a unit at work says so at most so often in a log
 _COLOUR = {State.FAILED: "red", State.BLOCKED: "yellow", State.STOPPED: "yellow", State.RUNNING: "cyan"}
@@ -64,9 +67,14 @@ class Display:
 
         over = sum(unit.state.over for unit in self._units)
         title = f"{over} of {len(self._units)} units, {time.monotonic() - self._start:.0f} s"
-        stages = list(dict.fromkeys(unit.stage.name for unit in self._units))
+        stages = [name for name in _STAGES if any(unit.stage.name == name for unit in self._units)]
         table = Table("", *stages, title=title, title_justify="left", box=None)
-        for name, units in _by_row(self._units).items():
+        rows = _by_row(self._units)
+        lively = {name: units for name, units in rows.items() if any(not unit.state.good for unit in units)}
+        shown = dict(list(lively.items())[:_MOST_ROWS])
+        if len(rows) > _MOST_ROWS:
+            table.caption = f"and {len(rows) - len(shown)} more scenes and videos"
+        for name, units in (rows if len(rows) <= _MOST_ROWS else shown).items():
             cells = {unit.stage.name: _cell(unit) for unit in units}
             table.add_row(name, *(cells.get(stage, "") for stage in stages))
         return table
@@ -79,9 +87,10 @@ def _live() -> Live:  # type: ignore[name-defined]  # noqa: F821 - rich is impor
     return Live(console=Console(stderr=True), auto_refresh=False)
 
 
-def _by_row(units: Iterable[UnitRun]) -> dict[str, list[UnitRun]]:
+def _by_row(units: Sequence[UnitRun]) -> dict[str, list[UnitRun]]:
     rows: dict[str, list[UnitRun]] = {}
-    for unit in sorted(units, key=lambda u: (u.scene, u.video or "")):
+    order = {scene: place for place, scene in enumerate(dict.fromkeys(unit.scene for unit in units))}
+    for unit in sorted(units, key=lambda u: (order[u.scene], u.video or "", _STAGES.index(u.stage.name))):
         rows.setdefault(f"{unit.scene}/{unit.video}" if unit.video else unit.scene, []).append(unit)
     return rows
 

@@ -6,30 +6,29 @@ everything else goes on.
 
 from __future__ import annotations
 
+import datetime
 import enum
 import json
-import os
+import logging
 import queue
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from common import harness, progress
+from common import harness
 from common.artifacts import SCENE, Unit
-from common.errors import ExitCode, GhostError, from_os_error
+from common.errors import ExitCode, GhostError, TemporaryFailure, Terminated, from_os_error
 from common.manifest import Manifest, failure_key, read_failure, read_manifest
 from common.published import Published
 from common.stage import Stage, option_specs
 from common.storage.interface import Storage
 from workflows import pipeline
+from workflows.unit_process import UnitProcess
 
-_ROOT = Path(__file__).parent.parent
+_LOG = logging.getLogger("ghost")
 _TERMINATE_S = 10.0  # what a stage gets to sweep its attempt before it is killed
 _LAST_LINES = 3
 
@@ -70,6 +69,7 @@ class UnitRun:
     done: int = 0
     total: int = 0
     wall_s: float = 0.0
+    started: datetime.datetime | None = None
     to_run: bool = False  # known not to be up to date; only waits for room
 
     @property
@@ -110,88 +110,89 @@ class LocalRun:
     request: Request
     listener: Callable[[UnitRun], None] = lambda unit: None
     units: list[UnitRun] = field(default_factory=list)
+    _scenes: dict[str, _SceneRun] = field(default_factory=dict)
     _events: queue.Queue[Callable[[], None]] = field(default_factory=queue.Queue)
-    _processes: dict[int, subprocess.Popen[str]] = field(default_factory=dict)
-    _stopping: bool = False
+    _processes: dict[int, UnitProcess] = field(default_factory=dict)
 
     def run(self) -> None:
         """Works until every unit is over. If it is interrupted, all processes are stopped before it raises."""
         pipeline.check_order(self.request.stages)
-        for scene in self.request.scenes:
-            self.units += [UnitRun(s, scene, None) for s in self.request.stages if s.unit is Unit.SCENE]
+        for name in self.request.scenes:
+            scene = _SceneRun(name, [UnitRun(s, name, None) for s in self.request.stages if s.unit is Unit.SCENE])
+            self._scenes[name] = scene
+            self.units += scene.units
         try:
             self._start_what_can()
-            while any(unit.state is State.RUNNING for unit in self.units):
+            while self._processes:
                 self._events.get()()
         except BaseException:
             self._stop()
             raise
 
     def _start_what_can(self) -> None:
-        progressed = True
-        while progressed:
-            progressed = False
-            for unit in sorted(self.units, key=self._priority):
-                if unit.state is State.WAITING and self._is_ready(unit):
-                    progressed = self._start(unit) or progressed
-
-    def _priority(self, unit: UnitRun) -> tuple[int, int]:
         """Scenes one after the other, and in a scene what is furthest along first: results come early."""
-        return self.request.scenes.index(unit.scene), -self.request.stages.index(unit.stage)
+        for scene in list(self._scenes.values()):
+            progressed = True
+            while progressed and len(self._processes) < self.request.jobs:
+                progressed = False
+                for unit in sorted(scene.units, key=lambda unit: -self.request.stages.index(unit.stage)):
+                    if unit.state is State.WAITING and self._is_ready(scene, unit):
+                        progressed = self._start(scene, unit) or progressed
+            if all(unit.state.over for unit in scene.units):
+                del self._scenes[scene.name]
+            if len(self._processes) >= self.request.jobs:
+                return
 
-    def _upstream(self, unit: UnitRun, stages: Sequence[Stage]) -> Iterator[UnitRun]:
-        for other in self.units:
-            same = other.video is None or unit.video is None or other.video == unit.video
-            if other.scene == unit.scene and other.stage in stages and same:
-                yield other
-
-    def _is_ready(self, unit: UnitRun) -> bool:
+    def _is_ready(self, scene: _SceneRun, unit: UnitRun) -> bool:
         stages = pipeline.upstream(unit.stage, self.request.stages)
-        return all(other.state.over for other in self._upstream(unit, stages))
+        return all(other.state.over for other in scene.before(unit, stages))
 
-    def _start(self, unit: UnitRun) -> bool:
+    def _start(self, scene: _SceneRun, unit: UnitRun) -> bool:
         """Starts a unit, or settles it without a process. False if there is no room for it now."""
-        if not unit.to_run and self._settle_without_running(unit):
+        try:
+            if not unit.to_run and self._settle_without_running(scene, unit):
+                return True
+            unit.to_run = True
+            if not self._has_room(unit):
+                return False
+            process = UnitProcess(unit.stage.name, self._arguments(unit))
+        except (GhostError, OSError) as error:
+            self._fail(scene, unit, error if isinstance(error, GhostError) else from_os_error(error))
             return True
-        unit.to_run = True
-        if not self._has_room(unit):
-            return False
-        unit.state = State.RUNNING
+        self._processes[id(unit)] = process
+        unit.state, unit.started = State.RUNNING, datetime.datetime.now(datetime.UTC)
         self.listener(unit)
-        threading.Thread(target=self._watch, args=(unit, self._command(unit)), daemon=True).start()
+        threading.Thread(target=self._watch, args=(scene, unit, process), daemon=True).start()
         return True
 
-    def _settle_without_running(self, unit: UnitRun) -> bool:
-        """Whether a unit is over without a process of its own: blocked, up to date, or impossible."""
+    def _settle_without_running(self, scene: _SceneRun, unit: UnitRun) -> bool:
+        """Whether a unit is over without a process of its own: blocked, or up to date."""
         needs = pipeline.required(unit.stage, self.request.stages)
-        broken = [other for other in self._upstream(unit, needs) if not other.state.good]
+        broken = [other for other in scene.before(unit, needs) if not other.state.good]
         # A scene stage works with the videos that there are; it is blocked only by what the scene itself lacks.
         blocking = [other for other in broken if other.video is None or unit.video is not None]
         if blocking:
-            self._settle(
-                unit, State.BLOCKED, ExitCode.INPUT_MISSING, f"{blocking[0].stage.name} {blocking[0].state.value}"
-            )
+            reason = f"{blocking[0].stage.name} {blocking[0].state.value}"
+            self._settle(scene, unit, State.BLOCKED, ExitCode.INPUT_MISSING, reason)
             return True
-        try:
-            task = self._task(unit)
-            manifest = None if self.request.force else harness.finished(task, harness.plan(task))
-        except (GhostError, OSError) as error:
-            known = error if isinstance(error, GhostError) else from_os_error(error)
-            harness.record_failure(self._task(unit), known)
-            self._settle(unit, State.FAILED, known.exit_code, str(known))
-            return True
+        if scene.published is None:
+            self.request.output.sweep(scene.name)
+            scene.published = Published(self.request.output, scene.name)
+        task = self._task(unit)
+        planned = harness.plan(task, scene.published)
+        manifest = None if self.request.force else harness.finished(task, planned, scene.published)
         if manifest is None:
             return False
         task.output.remove(failure_key(task.scene, task.stage.name, task.video))
         unit.manifest = manifest
-        self._settle(unit, State.UP_TO_DATE, ExitCode.DONE, "")
+        self._settle(scene, unit, State.UP_TO_DATE, ExitCode.DONE, "")
         return True
 
     def _has_room(self, unit: UnitRun) -> bool:
-        running = [other for other in self.units if other.state is State.RUNNING]
-        if len(running) >= self.request.jobs:
+        if len(self._processes) >= self.request.jobs:
             return False
-        return not unit.stage.resources.gpu or sum(r.stage.resources.gpu for r in running) < max(1, self.request.gpus)
+        on_gpu = sum(other.stage.resources.gpu for other in self.units if other.state is State.RUNNING)
+        return not unit.stage.resources.gpu or on_gpu < max(1, self.request.gpus)
 
     def _task(self, unit: UnitRun) -> harness.Task:
         return harness.Task(
@@ -203,47 +204,37 @@ class LocalRun:
             data=self.request.data if unit.stage.source else None,
         )
 
-    def _command(self, unit: UnitRun) -> list[str]:
-        command = [sys.executable, "-m", f"stages.{unit.stage.name}", f"--output-root={self.request.output.uri}"]
-        command.append(f"--scene={unit.scene}")
+    def _arguments(self, unit: UnitRun) -> list[str]:
+        arguments = [f"--output-root={self.request.output.uri}", f"--scene={unit.scene}"]
         if unit.video is not None:
-            command.append(f"--video={unit.video}")
+            arguments.append(f"--video={unit.video}")
         if unit.stage.source:
-            command.append(f"--data-root={self.request.data.uri}")
+            arguments.append(f"--data-root={self.request.data.uri}")
         if self.request.force:
-            command.append("--force")
+            arguments.append("--force")
         values = stage_options(unit.stage, self.request.options)
         for spec in option_specs(unit.stage.options):
             value = values.get(spec.name, spec.default)
             if spec.type is bool:
-                command.append(spec.flag if value else f"--no-{spec.flag[2:]}")
+                arguments.append(spec.flag if value else f"--no-{spec.flag[2:]}")
             else:
-                command.append(f"{spec.flag}={value}")
-        return command
+                arguments.append(f"{spec.flag}={value}")
+        return arguments
 
-    def _watch(self, unit: UnitRun, command: list[str]) -> None:
-        """Runs a unit's process to its end, in a thread of its own; hands what it hears to the main thread."""
+    def _watch(self, scene: _SceneRun, unit: UnitRun, process: UnitProcess) -> None:
+        """Follows a unit's process to its end, in a thread of its own; hands what it hears to the main thread."""
         start = time.monotonic()
-        environment = {**os.environ, progress.VARIABLE: "json", "PYTHONPATH": str(_ROOT)}
         lines: list[str] = []
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter, an argument list, names checked at the door
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
-        )
-        self._processes[id(unit)] = process
-        if self._stopping:
-            process.terminate()
-        errors = threading.Thread(target=self._keep, args=(process, lines), daemon=True)
-        errors.start()
-        if process.stdout is not None:
-            for line in process.stdout:
+        keeper = threading.Thread(target=lambda: lines.extend(line.rstrip() for line in process.log), daemon=True)
+        keeper.start()
+        try:
+            for line in process.events:
                 self._events.put(self._progress_event(unit, line))
-        code = process.wait()
-        errors.join()
-        self._events.put(lambda: self._ended(unit, code, lines, time.monotonic() - start))
-
-    def _keep(self, process: subprocess.Popen[str], lines: list[str]) -> None:
-        if process.stderr is not None:
-            lines.extend(line.rstrip() for line in process.stderr)
+            keeper.join()
+        finally:
+            code = process.wait()
+            wall_s = time.monotonic() - start
+            self._events.put(lambda: self._ended(scene, unit, ExitCode.BUG if code is None else code, lines, wall_s))
 
     def _progress_event(self, unit: UnitRun, line: str) -> Callable[[], None]:
         def apply() -> None:
@@ -256,62 +247,83 @@ class LocalRun:
 
         return apply
 
-    def _ended(self, unit: UnitRun, code: int, lines: list[str], wall_s: float) -> None:
-        self._conclude(unit, code, lines, wall_s)
+    def _ended(self, scene: _SceneRun, unit: UnitRun, code: int, lines: list[str], wall_s: float) -> None:
+        del self._processes[id(unit)]
+        unit.wall_s, scene.published = wall_s, None  # the workspace has changed: look again
+        self._write_log(unit, lines)
+        try:
+            self._conclude(scene, unit, code, lines)
+        except (GhostError, OSError) as error:
+            self._fail(scene, unit, error if isinstance(error, GhostError) else from_os_error(error))
         self._start_what_can()
 
-    def _conclude(self, unit: UnitRun, code: int, lines: list[str], wall_s: float) -> None:
-        del self._processes[id(unit)]
-        unit.wall_s = wall_s
-        self._write_log(unit, lines)
+    def _conclude(self, scene: _SceneRun, unit: UnitRun, code: int, lines: list[str]) -> None:
         if code == ExitCode.DONE:
             unit.manifest = read_manifest(self.request.output, unit.scene, unit.stage.name, unit.video)
-            if unit.manifest is not None:
-                self._settle(unit, State.DONE, code, "")
-                return
-            code, lines = ExitCode.BUG, [*lines, "it ended well, but left no manifest"]
+            if unit.manifest is None:
+                raise GhostError(f"{unit.title} ended well, but left no manifest.")
+            self._settle(scene, unit, State.DONE, code, "")
+            return
         failure = read_failure(self.request.output, unit.scene, unit.stage.name, unit.video)
-        last = " / ".join(line for line in lines[-_LAST_LINES:] if line.strip())
-        message = failure.message if failure is not None else last or f"ended with {code}"
-        if failure is None and code not in (ExitCode.TERMINATED, ExitCode.DONE):
-            message = f"{_died(code)} {message}".strip()
-            harness.record_failure(self._task(unit), _unexplained(message, code))
-        self._settle(unit, State.FAILED, code, message)
+        if failure is not None and failure.exit_code == code and _since(failure.when, unit.started):
+            self._settle(scene, unit, State.FAILED, code, failure.message)
+            return
+        self._fail(scene, unit, _unexplained(code, [line for line in lines if line.strip()]))
+
+    def _fail(self, scene: _SceneRun, unit: UnitRun, error: GhostError) -> None:
+        """Settles a unit that could not explain itself, and leaves its failure where the report finds it."""
+        if not isinstance(error, Terminated):
+            harness.record_failure(self._task(unit), error)
+        self._settle(scene, unit, State.FAILED, error.exit_code, str(error))
 
     def _write_log(self, unit: UnitRun, lines: list[str]) -> None:
         name = f"{unit.stage.name}.{unit.video}" if unit.video else unit.stage.name
         try:
             self.request.output.write(f"{unit.scene}/_logs/{name}.log", ("\n".join(lines) + "\n").encode())
-        except OSError:
-            return  # a full disk has been reported by the unit itself
+        except (GhostError, OSError) as error:
+            _LOG.warning("the log of %s could not be kept: %s", unit.title, error)
 
-    def _settle(self, unit: UnitRun, state: State, code: int, message: str) -> None:
+    def _settle(self, scene: _SceneRun, unit: UnitRun, state: State, code: int, message: str) -> None:
         unit.state, unit.exit_code, unit.message = state, code, message
         if state.good and SCENE in unit.stage.writes:
-            self._add_videos(unit.scene)
+            self._add_videos(scene)
         self.listener(unit)
 
-    def _add_videos(self, scene: str) -> None:
+    def _add_videos(self, scene: _SceneRun) -> None:
         """Once ingest is over the videos are known, and with them the units of the stages that cover one."""
-        videos = sorted(Published(self.request.output, scene).load_scene().videos)
+        videos = sorted(Published(self.request.output, scene.name).load_scene().videos)
         stages = [stage for stage in self.request.stages if stage.unit is Unit.VIDEO]
-        self.units += [UnitRun(stage, scene, video) for video in videos for stage in stages]
+        found = [UnitRun(stage, scene.name, video) for video in videos for stage in stages]
+        scene.units += found
+        self.units += found
 
     def _stop(self) -> None:
         """Ends every process: politely first, so that they sweep their attempts."""
-        self._stopping = True
         processes = list(self._processes.values())
         for process in processes:
             process.terminate()
         deadline = time.monotonic() + _TERMINATE_S
         for process in processes:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            if process.wait(max(0.0, deadline - time.monotonic())) is None:
                 process.kill()
         for unit in self.units:
             if not unit.state.over:
                 unit.state, unit.exit_code = State.STOPPED, ExitCode.TERMINATED
+
+
+@dataclass
+class _SceneRun:
+    """The units of one scene, and what is known of its workspace since it last changed."""
+
+    name: str
+    units: list[UnitRun]
+    published: Published | None = None
+
+    def before(self, unit: UnitRun, stages: Sequence[Stage]) -> Iterator[UnitRun]:
+        """The units of these stages that concern the same video, or the scene."""
+        for other in self.units:
+            if other.stage in stages and (other.video is None or unit.video in (None, other.video)):
+                yield other
 
 
 def stage_options(stage: Stage, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -322,20 +334,19 @@ def stage_options(stage: Stage, options: Mapping[str, Any]) -> dict[str, Any]:
     return {**plain, **named}
 
 
-def _died(code: int) -> str:
-    """What a return code says about a process that did not explain itself."""
+def _since(when: str, started: datetime.datetime | None) -> bool:
+    """Whether a record was made by the attempt that started then; records count whole seconds."""
+    return started is None or datetime.datetime.fromisoformat(when) >= started.replace(microsecond=0)
+
+
+def _unexplained(code: int, lines: Sequence[str]) -> GhostError:
+    """What to say about a process that ended without a record of why."""
+    last = " / ".join(lines[-_LAST_LINES:]) or f"it ended with exit code {code}"
+    if code == -signal.SIGKILL:
+        return TemporaryFailure("killed from outside, probably for want of memory. Try again with fewer --jobs.")
     if code < 0:
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:
-            name = f"signal {-code}"
-        hint = " (out of memory? Try fewer --jobs.)" if code == -signal.SIGKILL else ""
-        return f"killed by {name}{hint}."
-    return ""
-
-
-def _unexplained(message: str, code: int) -> GhostError:
-    error = GhostError(message or f"ended with exit code {code}")
+        return GhostError(f"killed by signal {-code}. {last}")
+    error = Terminated(last) if code == ExitCode.TERMINATED else GhostError(last)
     if code in list(ExitCode):
         error.exit_code = ExitCode(code)
     return error

@@ -2,8 +2,8 @@
 
 Keypoints are the 70 of common/skeletons.py (MHR70), in metres along OpenCV camera axes (x right, y down, z
 forward) and relative to the person: camera coordinates are ``pred_keypoints_3d + pred_cam_t[:, None]``.
-`times`, `confidence` and `principal_point` are ghost's own; the parametric arrays are there only when the
-backend estimates them.
+`times`, `confidence`, `principal_point` and `focal_xy` are ghost's own; the parametric arrays are there only when
+the backend estimates them.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ _FIELDS = {
     "confidence": Field((FREE, MHR70_COUNT), np.float32),
     "principal_point": Field((FREE, 2), np.float32),
 }
+_OPTIONAL = {"focal_xy": Field((FREE, 2), np.float32)}
 # Of SAM 3D Body: the mesh in metres like the keypoints, and the parameters of the MHR body model.
 _PARAMETRIC = {
     "pred_vertices": Field((FREE, 18439, 3), np.float32),
@@ -73,11 +74,12 @@ class PersonBody:
             observed.
         pred_keypoints_2d: (N, 70, 2) float32, pixels of the upright frame; NaN where not observed.
         pred_cam_t: (N, 3) float32, metres, camera axes.
-        focal_length: (N,) float32, pixels.
+        focal_length: (N,) float32, pixels: the mean of both axes, for readers that know one only.
         bbox: (N, 4) float32, pixels (x1, y1, x2, y2).
         times: (N,) float64, presentation times in seconds, increasing.
         confidence: (N, 70) float32 in [0, 1]; 0 where `pred_keypoints_3d` is NaN.
         principal_point: (N, 2) float32, pixels.
+        focal_xy: (N, 2) float32, pixels along x and y; None in files of others. `focal` is there in any case.
         parametric: those of PARAMETRIC_NAMES that the backend estimates, (N, ...) float32.
     """
 
@@ -91,6 +93,7 @@ class PersonBody:
     times: npt.NDArray[np.float64]
     confidence: npt.NDArray[np.float32]
     principal_point: npt.NDArray[np.float32]
+    focal_xy: npt.NDArray[np.float32] | None = None
     parametric: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -102,9 +105,16 @@ class PersonBody:
         return self.pred_keypoints_3d + self.pred_cam_t[:, None]
 
     @property
+    def focal(self) -> npt.NDArray[np.float32]:
+        """(N, 2) float32, focal lengths along x and y in pixels: `focal_xy`, or `focal_length` for both."""
+        return np.repeat(self.focal_length[:, None], 2, axis=1) if self.focal_xy is None else self.focal_xy
+
+    @property
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """All arrays by their names in the file, in the order of the file."""
         own = {f.name: getattr(self, f.name) for f in fields_of(self) if f.name in _FIELDS}
+        if self.focal_xy is not None:
+            own["focal_xy"] = self.focal_xy
         return own | {name: self.parametric[name] for name in PARAMETRIC_NAMES if name in self.parametric}
 
 
@@ -145,9 +155,9 @@ def load_person(path: Path, *, parametric: bool = True) -> PersonBody:
     if match is None:
         raise BadInput(f"{where}: expected a name like person_1.npz")
     person = check_person(where, int(match[1]))
-    wanted = _FIELDS | (_PARAMETRIC if parametric else {})
+    wanted = _FIELDS | _OPTIONAL | (_PARAMETRIC if parametric else {})
     with NpzReader(path, max_bytes=_MAX_MESH_BYTES if parametric else MAX_ARRAY_BYTES) as reader:
-        arrays = read_fields(reader, where, wanted, optional=PARAMETRIC_NAMES)
+        arrays = read_fields(reader, where, wanted, optional=(*_OPTIONAL, *PARAMETRIC_NAMES))
     extras = {name: arrays.pop(name) for name in PARAMETRIC_NAMES if name in arrays}
     body = PersonBody(person, **arrays, parametric=extras)
     _check(body, where)
@@ -212,7 +222,9 @@ def _check(body: PersonBody, where: str) -> None:
     if unknown:
         raise BadInput(f"{where}: parametric: expected some of {PARAMETRIC_NAMES}, got {sorted(unknown)}")
     arrays = body.arrays
-    rows = check_fields(where, arrays, {name: f for name, f in (_FIELDS | _PARAMETRIC).items() if name in arrays})
+    rows = check_fields(
+        where, arrays, {name: f for name, f in (_FIELDS | _OPTIONAL | _PARAMETRIC).items() if name in arrays}
+    )
     if rows == 0:
         raise BadInput(f"{where}: expected at least one frame, got none; a person without frames has no file")
     if body.frame_indices[0] < 0:

@@ -30,6 +30,8 @@ MAX_PIXELS = 64 * 2**20  # per frame; 8K is 32 Mpx
 MAX_FRAMES = 5_000_000  # 23 hours at 60 frames per second
 MAX_SPAN_S = 7 * 24 * 3600.0  # between the first frame and the last
 
+_SQUARE, _MAX_ASPECT = 0.01, 4.0  # of pixel_aspect
+
 CONVERT = "Convert it, for example: ffmpeg -i IN -c:v libx264 OUT.mp4"
 
 
@@ -38,7 +40,7 @@ class VideoProperties:
     """What a video file says about itself.
 
     Attributes:
-        width: pixels of the upright frame, rotation applied.
+        width: pixels of the upright frame, rotation applied, pixels made square.
         height: pixels of the upright frame.
         coded_width: pixels of the frame as it is stored, padding of the codec included.
         coded_height: likewise.
@@ -110,11 +112,13 @@ def probe(path: Path) -> VideoProperties:
         rate = stream.guessed_rate or stream.average_rate or stream.base_rate
         if not rate or stream.time_base is None:
             raise BadInput(f"{path.name}: has neither a frame rate nor time stamps. {CONVERT}")
-        width, height = frame.width, frame.height
+        width, height = round(frame.width * pixel_aspect(stream)), frame.height
+        if width * height > MAX_PIXELS:
+            raise BadInput(_too_large(path, width, height))
         return VideoProperties(
             width=height if rotation % 180 else width,
             height=width if rotation % 180 else height,
-            coded_width=stream.codec_context.coded_width or width,
+            coded_width=stream.codec_context.coded_width or frame.width,
             coded_height=stream.codec_context.coded_height or height,
             rotation=rotation,
             codec=stream.codec_context.name,
@@ -130,6 +134,16 @@ def probe(path: Path) -> VideoProperties:
 def clockwise_rotation(frame: VideoFrame) -> int:
     """Degrees clockwise (0, 90, 180, 270) that make a decoded frame upright; PyAV counts the other way."""
     return -90 * round(frame.rotation / 90) % 360
+
+
+def pixel_aspect(stream: VideoStream) -> float:
+    """Width of a stored pixel over its height: 1 unless the video was squeezed sideways, as DV and HDV are.
+
+    Ratios within 1 % of 1 are left over from scaling to whole pixels, and those beyond 4 are mistakes of a header
+    (both limits chosen by hand): they count as 1.
+    """
+    ratio = float(stream.sample_aspect_ratio or 1)
+    return 1.0 if abs(ratio - 1) < _SQUARE or not 1 / _MAX_ASPECT <= ratio <= _MAX_ASPECT else ratio
 
 
 def claimed_duration(container: InputContainer, stream: VideoStream) -> float | None:
@@ -169,10 +183,12 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
         raise BadInput(f"{path.name}: its pictures are coded in a way that cannot be decoded. {CONVERT}")
     width, height = stream.width, stream.height
     if width * height > MAX_PIXELS:
-        raise BadInput(
-            f"{path.name}: frames of {width} x {height} pixels, more than {MAX_PIXELS}. Scale the video down."
-        )
+        raise BadInput(_too_large(path, width, height))
     return stream
+
+
+def _too_large(path: Path, width: int, height: int) -> str:
+    return f"{path.name}: frames of {width} x {height} pixels, more than {MAX_PIXELS}. Scale the video down."
 
 
 def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame | None:

@@ -6,7 +6,7 @@ so that a stage can say how much of a damaged video it has seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,8 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from av.video.frame import VideoFrame
 
+from common.media.container import open_video, pixel_aspect
 from common.media.decoder import Tally, decode_indices
 from common.media.pixels import Converter, PixelFormat
 from common.media.time_table import TimeTable
@@ -161,7 +161,7 @@ def _stream(
     path: Path,
     table: TimeTable,
     wanted: npt.NDArray[np.int64],
-    converter: Callable[[VideoFrame], npt.NDArray[np.uint8]],
+    converter: Converter,
     *,
     threads: int = 1,
     only_keys: bool = False,
@@ -169,6 +169,9 @@ def _stream(
     tally = Tally(asked=len(wanted))
 
     def converted() -> Generator[Frame, None, None]:
+        if len(wanted) and not converter.sized:
+            with open_video(path) as (_, stream):
+                converter.aspect = pixel_aspect(stream)
         decoded = decode_indices(path, table, wanted, tally=tally, threads=threads, only_keys=only_keys)
         with closing(decoded):
             for index, frame, corrupt in decoded:

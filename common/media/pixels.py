@@ -30,7 +30,12 @@ def _keep_freed_memory() -> None:
 
 
 class Converter:
-    """Turns frames of one video into upright arrays of one size, that of the first frame unless scaled."""
+    """Turns frames of one video into upright arrays of one size, that of the first frame unless scaled.
+
+    Attributes:
+        aspect: width of a stored pixel over its height, which frames do not know; set it before the first frame
+            unless the size is given. Pixels of the arrays are square.
+    """
 
     def __init__(
         self,
@@ -54,8 +59,14 @@ class Converter:
         if min((*(size or ()), max_side or 1)) < 1:
             raise ValueError(f"expected positive pixels, got size={size}, max_side={max_side}")
         self._format, self._size, self._max_side = pixel_format, size, max_side
+        self.aspect = 1.0
         self._reformatter = VideoReformatter()  # keeps its tables from frame to frame
         _keep_freed_memory()
+
+    @property
+    def sized(self) -> bool:
+        """Whether the size of the arrays is known, be it given or that of the first frame."""
+        return self._size is not None
 
     def __call__(self, frame: VideoFrame) -> npt.NDArray[np.uint8]:
         """(height, width, 3) or, gray, (height, width) uint8, the caller's own; rows may be padded (strides)."""
@@ -78,7 +89,8 @@ class Converter:
         return upright(image, rotation)
 
     def _fitting(self, frame: VideoFrame, rotation: int) -> tuple[int, int]:
-        width, height = (frame.height, frame.width) if rotation % 180 else (frame.width, frame.height)
+        square = round(frame.width * self.aspect)
+        width, height = (frame.height, square) if rotation % 180 else (square, frame.height)
         shrink = min(1.0, (self._max_side or max(width, height)) / max(width, height))
         return max(1, round(width * shrink)), max(1, round(height * shrink))
 

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+_MIN_SIDE = 2.0  # image pixels, chosen by hand: a smaller crop shows nothing, and at 0 its map has no inverse
+
 
 @dataclass(frozen=True)
 class Region:
@@ -25,6 +27,11 @@ class Region:
     y: float
     side: float
     angle: float
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is something to look at: all numbers are finite, and a side has at least two pixels."""
+        return all(map(math.isfinite, (self.x, self.y, self.side, self.angle))) and self.side >= _MIN_SIDE
 
     @property
     def rotation(self) -> NDArray[np.float64]:

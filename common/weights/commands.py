@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 from common.weights.fetch import fetch_files
 from common.weights.lock import weights_lock
 from common.weights.store import is_verified, root
+
+_LOG = logging.getLogger("ghost.weights")
+_WITHOUT_WEIGHTS = ("fake",)  # backends that run no model
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,17 @@ class Row:
 
 
 def fetch(backend: str | None = None) -> list[Path]:
-    """Fetches the weights of one backend, or all; returns the files. Logs to "ghost.weights".
+    """Fetches the weights of one backend, or all; returns the files: none for a backend that needs none.
+
+    Logs to "ghost.weights".
 
     Raises:
         UsageError: no weights are locked for that backend.
         TemporaryFailure, ModelUnavailable, DiskError: see `common.weights.fetch.fetch_files`.
     """
+    if backend in _WITHOUT_WEIGHTS:
+        _LOG.info("the backend %s needs no weights: nothing to fetch", backend)
+        return []
     lock = weights_lock()
     return fetch_files(lock, lock.used_by(backend), root())
 

@@ -8,8 +8,8 @@ and the others wait.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
+import math
 import shutil
 import tarfile
 import tempfile
@@ -22,6 +22,7 @@ from pathlib import Path
 
 from common.errors import ModelUnavailable, TemporaryFailure, from_os_error
 from common.storage.local import write_atomically
+from common.storage.locks import wait_for_lock
 from common.weights import registries
 from common.weights.lock import Archive, Lock, LockedFile
 from common.weights.store import is_verified, sha256_of
@@ -133,10 +134,10 @@ def _exclusively(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("ab") as handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            is_locked = wait_for_lock(handle, patience_s=0)
+        except TemporaryFailure:
             _LOG.info("another process is fetching into %s: waiting for it", folder)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        for leftover in folder.glob(f"{_ATTEMPT}*"):
+            is_locked = wait_for_lock(handle, patience_s=math.inf)  # a download takes as long as the network does
+        for leftover in folder.glob(f"{_ATTEMPT}*") if is_locked else ():
             shutil.rmtree(leftover, ignore_errors=True)
         yield

@@ -10,17 +10,26 @@ import hashlib
 import os
 from pathlib import Path
 
-from common.errors import ModelUnavailable, from_os_error
+from common.errors import ConfigurationError, ModelUnavailable, from_os_error
 from common.weights.lock import LockedFile, weights_lock
 
 
 def root() -> Path:
-    """The folder of the fetched weights: $GHOST_WEIGHTS, else ghost/weights in the user's cache folder."""
+    """The folder of the fetched weights: $GHOST_WEIGHTS, else ghost/weights in the user's cache folder.
+
+    Raises:
+        ConfigurationError: there is no home folder, as for a user id that a container does not know.
+    """
     chosen = os.environ.get("GHOST_WEIGHTS")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
     cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "ghost" / "weights"
+    try:
+        if chosen:
+            return Path(chosen).expanduser().absolute()
+        return (Path(cache) if cache else Path.home() / ".cache") / "ghost" / "weights"
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f"the folder of the weights: {error} Set GHOST_WEIGHTS to a folder that holds them, or may hold them."
+        ) from error
 
 
 def path(name: str) -> Path:

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.artifacts.bodies import PersonBody
+from common.skeletons import BLAZEPOSE_COUNT, BLAZEPOSE_HIPS
 from stages.body.keypoints import confidence_to_mhr70, landmark_confidence, to_mhr70
 from stages.body.lifting import bone_lengths, onto_rays, with_bone_lengths
 from stages.body.placement import Intrinsics, place
 
-_LEFT_HIP, _RIGHT_HIP = 23, 24
 _CHUNK = 2048  # frames that are worked on at once, to bound memory: about 30 MB; chosen by hand
 
 
@@ -62,8 +62,11 @@ def body_from_landmarks(
         width: likewise.
     """
     rows = len(track.frame)
-    chunks = [slice(start, start + _CHUNK) for start in range(0, rows, _CHUNK)]
-    joints, confidence = np.empty((rows, 33, 3), np.float32), np.empty((rows, 33), np.float32)
+    chunks = _chunks(rows)
+    joints, confidence = (
+        np.empty((rows, BLAZEPOSE_COUNT, 3), np.float32),
+        np.empty((rows, BLAZEPOSE_COUNT), np.float32),
+    )
     translation = np.empty((rows, 3))
     for chunk in chunks:
         world, image = track.world[chunk].astype(np.float64), track.image[chunk].astype(np.float64)
@@ -81,7 +84,7 @@ def body_from_landmarks(
     lengths = bone_lengths(joints, confidence)
     for chunk in chunks:
         placed = with_bone_lengths(joints[chunk].astype(np.float64), lengths, translation=translation[chunk])
-        hips = placed[:, [_LEFT_HIP, _RIGHT_HIP]].mean(axis=1)
+        hips = placed[:, list(BLAZEPOSE_HIPS)].mean(axis=1)
         joints[chunk] = placed - hips[:, None]
         translation[chunk] += hips
     return PersonBody(
@@ -95,6 +98,7 @@ def body_from_landmarks(
         times=times[track.frame],
         confidence=confidence_to_mhr70(confidence),
         principal_point=np.tile(camera.centre.astype(np.float32), (rows, 1)),
+        focal_xy=np.tile(camera.focal.astype(np.float32), (rows, 1)),
     )
 
 
@@ -107,11 +111,20 @@ def reprojection_px(body: PersonBody) -> NDArray[np.float64]:
     Returns:
         (N,) pixels; NaN where the person could not be placed.
     """
-    points = body.keypoints_camera.astype(np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        pixels = points[..., :2] / points[..., 2:] * body.focal_length[:, None, None] + body.principal_point[:, None]
-    squares = np.square(pixels - body.pred_keypoints_2d).sum(axis=2)
-    good = np.isfinite(squares)
-    weight = np.where(good, body.confidence, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.sqrt((weight * np.where(good, squares, 0.0)).sum(axis=1) / weight.sum(axis=1)))
+    residual = np.empty(len(body))
+    for chunk in _chunks(len(body)):
+        joints, place = body.pred_keypoints_3d[chunk].astype(np.float64), body.pred_cam_t[chunk].astype(np.float64)
+        points = joints + place[:, None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            pixels = points[..., :2] / points[..., 2:] * body.focal[chunk, None] + body.principal_point[chunk, None]
+        squares = np.square(pixels - body.pred_keypoints_2d[chunk]).sum(axis=2)
+        good = np.isfinite(squares)
+        weight = np.where(good, body.confidence[chunk], 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean = (weight * np.where(good, squares, 0.0)).sum(axis=1) / weight.sum(axis=1)
+        residual[chunk] = np.sqrt(mean)
+    return residual
+
+
+def _chunks(rows: int) -> list[slice]:
+    return [slice(start, start + _CHUNK) for start in range(0, rows, _CHUNK)]

@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from common.skeletons import BLAZEPOSE_HIPS, BLAZEPOSE_SHOULDERS
 from stages.body.placement import Intrinsics, Placement
 
-_SHOULDERS, _HIPS = (11, 12), (23, 24)
 _BONE_PAIRS = (  # BlazePose: the same bone left and right
     ((11, 13), (12, 14)),  # upper arm
     ((13, 15), (14, 16)),  # forearm
     ((23, 25), (24, 26)),  # thigh
     ((25, 27), (26, 28)),  # shin
-    (_SHOULDERS, _SHOULDERS),
-    (_HIPS, _HIPS),
+    (BLAZEPOSE_SHOULDERS, BLAZEPOSE_SHOULDERS),
+    (BLAZEPOSE_HIPS, BLAZEPOSE_HIPS),
 )  # not the trunk: it bends
 _JOINTS = np.array([11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28])
 _FOLLOWERS = {15: [17, 19, 21], 16: [18, 20, 22], 27: [29, 31], 28: [30, 32]}  # hands and feet keep their shape
@@ -139,7 +139,7 @@ def with_bone_lengths(
     whole[np.ix_(good, _JOINTS)] = shift
     for joint, followers in _FOLLOWERS.items():
         whole[:, followers] = whole[:, [joint]]
-    whole[:, _HEAD] = whole[:, list(_SHOULDERS)].mean(axis=1, keepdims=True)
+    whole[:, _HEAD] = whole[:, list(BLAZEPOSE_SHOULDERS)].mean(axis=1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         moved = joints + in_camera / in_camera[..., 2:] * whole[..., None]
     return np.where(good[:, None, None], moved, joints)

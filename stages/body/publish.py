@@ -21,6 +21,7 @@ from stages.body.assemble import reprojection_px
 from stages.body.backends import create
 from stages.body.clip import make_clip
 from stages.body.estimate import estimate_bodies
+from stages.body.smoothing import window_for
 
 if TYPE_CHECKING:
     from common.workspace import Workspace
@@ -32,18 +33,20 @@ def estimate_video(workspace: Workspace, *, backend: str, step: int, smooth: boo
     Raises:
         ModelUnavailable: the backend's model or device is not there.
     """
-    timing = frames_artifact.load(workspace.input(FRAMES)).table
+    timing = frames_artifact.load(workspace.input(FRAMES))
+    table, properties = timing.table, timing.properties
     landmarks = workspace.find(LANDMARKS)
     intrinsics = workspace.describe().intrinsics
     estimator = create(backend, device=device, model=weight_path("blazepose-heavy") if backend == "embedded" else None)
 
     def open_frames(wanted: NDArray[np.int64]) -> Iterator[Frame]:
-        stream = read_frames(workspace.recording(), timing, wanted)
+        size = (properties.width, properties.height)  # of the masks, should the first frame that is read differ
+        stream = read_frames(workspace.recording(), table, wanted, size=size)
         return workspace.track(stream, total=len(wanted))
 
     with Masks.open(workspace.input(MASKS)) as masks:
         clip = make_clip(
-            timing.seconds,
+            table.seconds,
             people_artifact.load_tracks(workspace.input(PEOPLE)),
             masks,
             landmarks=None if landmarks is None else landmarks_artifact.load(landmarks),
@@ -61,6 +64,11 @@ def estimate_video(workspace: Workspace, *, backend: str, step: int, smooth: boo
     if np.isfinite(residual).any():
         workspace.found["reprojection_px"] = round(float(np.nanmedian(residual)), 1)
     without = set(clip.people.people) - set(bodies)
+    if smooth and (coarse := [str(person) for person, body in bodies.items() if window_for(body.times) is None]):
+        workspace.warn(
+            f"{workspace.video}: too few bodies per second to smooth those of person {', '.join(coarse)}; "
+            "lower --sam3d-step."
+        )
     if without:
         workspace.warn(
             f"{workspace.video}: no body could be estimated for person {', '.join(map(str, sorted(without)))}."

@@ -30,8 +30,10 @@ def _matrix(file: str, video: str, entry: object) -> Intrinsics:
     if not numbers or not all(_is_finite(value) for value in numbers):
         raise BadInput(f"{file}: {video}.intrinsics: expected 3x3 numbers, got {rows!r}.")
     first, second, third = ((float(a), float(b), float(c)) for a, b, c in (numbers[0:3], numbers[3:6], numbers[6:9]))
+    if first[1] != 0:
+        raise BadInput(f"{file}: {video}.intrinsics: expected a skew of 0 (second number), got {first[1]}.")
     if first[0] <= 0 or second[0] != 0 or second[1] <= 0 or third != (0, 0, 1):
-        raise BadInput(f"{file}: {video}.intrinsics: expected [[fx, s, cx], [0, fy, cy], [0, 0, 1]], got {rows!r}.")
+        raise BadInput(f"{file}: {video}.intrinsics: expected [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], got {rows!r}.")
     return first, second, third
 
 

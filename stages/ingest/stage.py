@@ -12,13 +12,19 @@ if TYPE_CHECKING:
 
 
 def run(workspace: Workspace, options: NoOptions) -> None:
-    """Describes every recording of the scene; one that cannot be read is listed with its problem."""
+    """Describes every recording of the scene; one that cannot be read is listed with its problem.
+
+    A file whose name cannot become a video id is left out with a warning.
+    """
     from common.artifacts import scene
-    from common.recordings import CALIBRATION
+    from common.recordings import CALIBRATION, refused_recordings
     from stages.ingest.calibration import read_intrinsics
     from stages.ingest.describe import describe_recording
 
     recordings = workspace.recordings()
+    refused = refused_recordings(workspace._data_root(), workspace.scene)
+    for name, reason in refused.items():
+        workspace.warn(f"{name!r} is left out: {reason} Rename it, then run again.")
     calibration = workspace.source_file(CALIBRATION)
     intrinsics = read_intrinsics(calibration) if calibration is not None else {}
     for video in sorted(set(intrinsics) - set(recordings)):
@@ -35,6 +41,8 @@ def run(workspace: Workspace, options: NoOptions) -> None:
     unusable = sum(entry.problem is not None for entry in videos.values())
     if unusable:
         workspace.found["unusable"] = unusable
+    if refused:
+        workspace.found["refused"] = len(refused)
 
 
 STAGE = Stage(

@@ -120,6 +120,10 @@ def gather(workspace: Workspace) -> Evidence:
     history = read_history(workspace.published, leave_out=workspace.stage)
     try:
         videos = {video: workspace.describe(video) for video in workspace.videos}
+        removed = [video for video in history.videos if video not in videos]
+        if removed:
+            reader.notes.append(f"left out, because the scene does not have them any more: {', '.join(removed)}.")
+        history = history.of_videos(videos)
     except GhostError as error:
         videos = {}
         if any(m.stage == "ingest" for m in history.current):  # else the records say why there is none

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -43,6 +44,14 @@ class History:
     def failures_of(self, video: str | None) -> tuple[Failure, ...]:
         """What failed for a video, or for the scene as a whole."""
         return tuple(failure for failure in self.failures if failure.video == video)
+
+    def of_videos(self, videos: Collection[str]) -> History:
+        """The records of the scene as a whole and of some of its videos."""
+        return History(
+            tuple(m for m in self.manifests if m.video is None or m.video in videos),
+            frozenset(unit for unit in self.outdated if unit[1] is None or unit[1] in videos),
+            tuple(f for f in self.failures if f.video is None or f.video in videos),
+        )
 
 
 def read_history(published: Published, *, leave_out: str) -> History:

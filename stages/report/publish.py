@@ -8,7 +8,6 @@ from common.workspace import Workspace
 from stages.report.gather import gather
 from stages.report.page import render
 from stages.report.redact import make_redact
-from stages.report.status import camera_statuses
 
 MAX_BYTES = 5_000_000
 
@@ -20,9 +19,6 @@ def write_report(workspace: Workspace) -> None:
     if len(page) > MAX_BYTES:
         workspace.warn(f"report.html has {len(page) / 1e6:.1f} MB; some viewers accept no more than 5.")
     workspace.output(REPORT).write_bytes(page)
-    for status in camera_statuses(evidence):
-        workspace.found[status.level] = workspace.found.get(status.level, 0) + 1
-    workspace.found["kilobytes"] = round(len(page) / 1000)
 
 
 def _roots(workspace: Workspace) -> dict[str, str]:

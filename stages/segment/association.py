@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-
-_SURE, _SEEN = (
-    0.2,
-    0.05,
-)  # MoveNet keypoint scores: compare the former if there are four of them, else the latter
 
 
 def pose_distance(a: NDArray[np.float64], b: NDArray[np.float64], *, size: float) -> float:
@@ -37,6 +31,11 @@ def assign(costs: NDArray[np.float64]) -> list[tuple[int, int]]:
     allowed = np.isfinite(costs)
     if not allowed.any():
         return []
+    if min(costs.shape) == 1:
+        row, column = np.unravel_index(costs.argmin(), costs.shape)
+        return [(int(row), int(column))]
+    from scipy.optimize import linear_sum_assignment  # here, since it takes 0.4 s and one person does not need it
+
     forbidden = 1.0 + 2.0 * min(costs.shape) * float(np.abs(costs[allowed]).max())  # worse than all allowed ones
     rows, columns = linear_sum_assignment(np.where(allowed, costs, forbidden))
     return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if allowed[r, c]]

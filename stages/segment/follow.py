@@ -24,8 +24,9 @@ MOST_IDS = 65535
 def follow(frames: Iterable[Frame], *, look: Look, detect: Detect, detection_step: int) -> Iterator[TrackFrame]:
     """Follows everybody.
 
-    People are published once they have been seen in CONFIRMED frames; in a video shorter than that, if they have been
-    seen in all of it. Ids count up from 1 in the order in which people are published.
+    People are published if they have been seen in CONFIRMED frames, never missing for MISSES frames in a row before
+    that; in a video shorter than that, if they have been seen in all of it. Ids count up from 1 in the order in which
+    people are published.
 
     Args:
         frames: in order, upright, RGB.
@@ -34,7 +35,7 @@ def follow(frames: Iterable[Frame], *, look: Look, detect: Detect, detection_ste
         detection_step: the longest pause between two key frames, in frames.
 
     Yields:
-        One result per frame, in order, `detection_step` frames (at most MOST_HELD) after the input.
+        One result per frame, in order, `detection_step` frames (at least CONFIRMED, at most MOST_HELD) after the input.
     """
     tracker = Tracker(look=look, detect=detect, key_frames=KeyFrames(detection_step))
     hold = min(max(detection_step, CONFIRMED), MOST_HELD)
@@ -49,14 +50,15 @@ def follow(frames: Iterable[Frame], *, look: Look, detect: Detect, detection_ste
         for number in tracker.arrived:
             trace_back(tracker.tracks[number], held, tracker.observe)
         if len(held) > hold:
-            yield _publish(held.pop(0), _believed(tracker, CONFIRMED), ids)
+            rest = held.pop(0)
+            yield _publish(rest, _believed(tracker, rest, CONFIRMED), ids)
     for rest in held:
-        yield _publish(rest, _believed(tracker, min(CONFIRMED, seen_frames)), ids)
+        yield _publish(rest, _believed(tracker, rest, min(CONFIRMED, seen_frames)), ids)
 
 
-def _believed(tracker: Tracker, frames: int) -> set[int]:
-    """Numbers of the tracks that were seen in so many frames."""
-    return {track.number for track in tracker.tracks if track.seen >= frames}
+def _believed(tracker: Tracker, frame: HeldFrame, times: int) -> set[int]:
+    """Numbers of the tracks in a frame that were seen so many times, in whichever frames."""
+    return {number for number in frame.found if tracker.times_seen(number) >= times}
 
 
 def _publish(frame: HeldFrame, believed: set[int], ids: dict[int, int]) -> TrackFrame:

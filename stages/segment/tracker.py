@@ -25,10 +25,12 @@ from stages.segment.candidates import Candidate
 from stages.segment.key_frames import KeyFrames
 from stages.segment.tracks import (
     CONFIRMED,
+    LONG_GONE,
+    Lost,
     Observation,
     Track,
     continuation_cost,
-    return_cost,
+    return_costs,
     same_person,
     touching,
 )
@@ -64,7 +66,8 @@ class Tracker:
         look: the landmark model.
         detect: the detector.
         key_frames: when to detect.
-        tracks: everybody so far, lost ones included.
+        tracks: those who are being followed, by the number of their track.
+        lost: those who were there and are to be known again, in the order in which they were lost.
         arrived: numbers of the tracks whose past became interesting with the last step: the person is believed as
             of now, or is back after frames in which they were not seen.
     """
@@ -72,8 +75,10 @@ class Tracker:
     look: Look
     detect: Detect
     key_frames: KeyFrames
-    tracks: list[Track] = field(default_factory=list)
+    tracks: dict[int, Track] = field(default_factory=dict, init=False)
+    lost: dict[int, Lost] = field(default_factory=dict, init=False)
     arrived: list[int] = field(default_factory=list, init=False)
+    _begun: int = field(default=0, init=False)
     _frame: int = field(default=-1, init=False)
 
     def step(self, image: NDArray[np.uint8]) -> dict[int, Observation]:
@@ -86,7 +91,7 @@ class Tracker:
             Who was seen, by the number of their track.
         """
         self._frame += 1
-        active = [track for track in self.tracks if not track.lost]
+        active = list(self.tracks.values())
         pool = [seen for track in active if (seen := self.observe(image, track.last.landmarks.next_region)) is not None]
         pool = distinct(pool)
         found = self._continue(active, pool)
@@ -94,7 +99,7 @@ class Tracker:
         key_frame = self.key_frames.due(
             movement=max((track.movement for track in active), default=0.0),
             touching=any(touching(a, b) for a, b in itertools.combinations(found.values(), 2)),
-            missing=any(track.number not in found for track in self.tracks if track.confirmed),
+            missing=self._missing(found),
         )
         if key_frame:
             pool = distinct(self._confirm(image, list(found.values())))
@@ -104,6 +109,11 @@ class Tracker:
             found |= self._begin(found, pool)
         self._update(found, key_frame=key_frame)
         return found
+
+    def times_seen(self, number: int) -> int:
+        """In how many frames a person was seen; 0 for one who was lost before they could be believed."""
+        person = self.tracks.get(number) or self.lost.get(number)
+        return 0 if person is None else person.seen
 
     def observe(
         self, image: NDArray[np.uint8], region: Region, *, others: Iterable[Observation] = ()
@@ -168,35 +178,48 @@ class Tracker:
         pairs = assign(costs.reshape(len(tracks), len(pool)))
         return {tracks[row].number: pool[column] for row, column in pairs}
 
+    def _missing(self, found: dict[int, Observation]) -> set[int]:
+        """Numbers of those who should be there or were until a moment ago."""
+        followed = {number for number, track in self.tracks.items() if track.confirmed and number not in found}
+        recent = itertools.takewhile(lambda p: self._frame - p.frame < LONG_GONE, reversed(self.lost.values()))
+        return followed | {person.number for person in recent}
+
     def _return(self, found: dict[int, Observation], pool: Sequence[Observation]) -> dict[int, Observation]:
         """Who of the others is somebody that was there before."""
         others = _without(pool, found)
-        absent = [track for track in self.tracks if track.number not in found]
-        costs = np.array([[return_cost(t, seen, frame=self._frame) for seen in others] for t in absent])
-        pairs = assign(costs.reshape(len(absent), len(others)))
+        missed = [t.remembered() for t in self.tracks.values() if t.confirmed and t.number not in found]
+        absent = [*self.lost.values(), *missed]
+        present = [self.tracks[number] for number in found]
+        pairs = assign(return_costs(absent, others, present, frame=self._frame))
+        for row, column in pairs:
+            if self.lost.pop(absent[row].number, None):
+                self.tracks[absent[row].number] = absent[row].resumed(others[column], frame=self._frame)
         return {absent[row].number: others[column] for row, column in pairs}
 
     def _begin(self, found: dict[int, Observation], pool: Sequence[Observation]) -> dict[int, Observation]:
         """New tracks for all who are still nobody."""
         begun = {}
         for seen in _without(pool, found):
-            number = len(self.tracks)
-            self.tracks.append(
-                Track(
-                    number=number, last=seen, last_frame=self._frame, colours=seen.colours,
-                    seen=0, misses=0, reference=seen.hips,
-                )
+            number = self._begun
+            self.tracks[number] = Track(
+                number=number, last=seen, last_frame=self._frame, colours=seen.colours,
+                seen=0, misses=0, reference=seen.hips,
             )  # fmt: skip
             begun[number] = seen
+            self._begun += 1
         return begun
 
     def _update(self, found: dict[int, Observation], *, key_frame: bool) -> None:
-        """Continues the tracks of those who were seen, counts a miss for the others."""
+        """Continues the tracks of those who were seen, counts a miss for the others, lets go of who is lost."""
         self.arrived = []
-        for track in self.tracks:
+        for track in list(self.tracks.values()):
             seen = found.get(track.number)
             if seen is None:
                 track.misses += 1
+                if track.lost:
+                    del self.tracks[track.number]
+                    if track.confirmed:  # what was seen a time or two was nobody, and must not come back
+                        self.lost[track.number] = track.remembered()
                 continue
             gap = track.confirmed and track.misses > 0
             alone = not any(touching(seen, other) for n, other in found.items() if n != track.number)

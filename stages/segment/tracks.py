@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,18 +16,22 @@ from stages.segment.association import pose_distance
 HIPS = [23, 24]
 
 MISSES = 3
-"""Frames in a row without the person after which the track is lost: only a key frame can find it again."""
+"""Frames in a row without the person after which the track is lost: only a key frame can find it again, and only
+if it is confirmed."""
 
 CONFIRMED = 4
-"""Frames in which a person must have been seen to be believed."""
+"""Frames in which a person must have been seen, before being lost, to be believed."""
+
+LONG_GONE = 60
+"""Frames after which a lost person may come back anywhere, and is no longer searched for more often than usual."""
 
 _LEARNING_RATE = 0.05  # of the colours: half-life of 14 frames, long against a passing arm
 _JUMP = 0.2  # landmarks that move further in one frame, in sizes, are somebody else's; half the hips' height
 _JUMP_PER_FRAME = 0.1  # what every frame without the person adds to that
 _LOST_REACH = 1.5  # in sizes: nobody is looked for further away until a second's worth of frames has passed
-_LOST_FOREVER_REACH = 60  # frames after which a lost person may come back anywhere
 _UNLIKE = 0.3  # colours that differ more are somebody else's (demo scenes: own <= 0.19, others >= 0.22)
 _UNLIKE_RETURNING = 0.2  # stricter where position says little
+_MARGIN = 0.05  # by which colours must decide where position says nothing; by hand, of the order of their noise
 _COLOUR_WEIGHT = 1.0  # a colour difference of 0.1 counts like a movement of 0.1 sizes
 
 
@@ -97,6 +102,10 @@ class Track:
         """How far the hips have moved since the last key frame, in sizes."""
         return float(np.hypot(*(self.last.hips - self.reference))) / self.last.size
 
+    def remembered(self) -> Lost:
+        """What is kept of the person while they are not seen."""
+        return Lost(self.number, self.last.hips, self.last.size, self.colours, self.last_frame, self.seen)
+
     def extend(self, observation: Observation, *, frame: int, learn: bool) -> None:
         """Continues the track.
 
@@ -110,6 +119,34 @@ class Track:
         self.last, self.last_frame = observation, frame
         self.seen += 1
         self.misses = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Lost:
+    """A person who was there: no more than it takes to know them again, since a long video has many.
+
+    Attributes:
+        number: of their track.
+        hips: (2,) pixels: where they were seen last.
+        size: of the body then, pixels.
+        colours: (2, 3, bins): what they look like, averaged over time.
+        frame: when they were seen last.
+        seen: in how many frames.
+    """
+
+    number: int
+    hips: NDArray[np.float64]
+    size: float
+    colours: NDArray[np.float32]
+    frame: int
+    seen: int
+
+    def resumed(self, observation: Observation, *, frame: int) -> Track:
+        """The track of the person, who has just been found again; still to be extended by the observation."""
+        return Track(
+            number=self.number, last=observation, last_frame=self.frame, colours=self.colours, seen=self.seen,
+            misses=frame - self.frame - 1, reference=observation.hips,
+        )  # fmt: skip
 
 
 def continuation_cost(track: Track, observation: Observation, *, frame: int) -> float:
@@ -138,17 +175,46 @@ def movement_between(a: Observation, b: Observation) -> float:
     return pose_distance(a.landmarks.image, b.landmarks.image, size=max(a.size, b.size))
 
 
-def return_cost(track: Track, observation: Observation, *, frame: int) -> float:
-    """What speaks against `observation` being a person who was lost: mostly colour; inf forbids it."""
-    unlike = difference(track.colours, observation.colours)
-    if math.isnan(unlike) or unlike > _UNLIKE_RETURNING:
-        return math.inf
-    gone = frame - track.last_frame
-    size = max(track.last.size, observation.size)
-    moved = float(np.hypot(*(track.last.hips - observation.hips))) / size
-    if moved > _LOST_REACH and gone < _LOST_FOREVER_REACH:
-        return math.inf
-    return unlike + 0.1 * moved / (1 + gone / _LOST_FOREVER_REACH)
+def return_costs(
+    lost: Sequence[Lost], newcomers: Sequence[Observation], present: Sequence[Track], *, frame: int
+) -> NDArray[np.float64]:
+    """What speaks against newcomers being people who were lost: mostly colour.
+
+    Near the place where somebody was lost, their colours are enough. Elsewhere they must come back after LONG_GONE
+    frames and be told apart: everybody else who might be meant, lost, present or coming in too, has to fit worse by a
+    margin. With nobody to compare them to, colours prove nothing there. One person with two ids can be reunited later,
+    two people with one id cannot be parted.
+
+    Args:
+        lost: n people who are not seen.
+        newcomers: m people who are nobody yet.
+        present: the people who are seen and known.
+        frame: index in the order of processing.
+
+    Returns:
+        (n, m); inf forbids.
+    """
+    unlike = np.array([[difference(person.colours, new.colours) for new in newcomers] for person in lost])
+    unlike = unlike.reshape(len(lost), len(newcomers))
+    to_present = np.array([[difference(track.colours, new.colours) for new in newcomers] for track in present])
+    to_present = to_present.reshape(len(present), len(newcomers))
+    costs = np.full(unlike.shape, math.inf)
+    for row, person in enumerate(lost):
+        gone = frame - person.frame
+        for column, new in enumerate(newcomers):
+            if not unlike[row, column] <= _UNLIKE_RETURNING:  # NaN as well
+                continue
+            moved = float(np.hypot(*(person.hips - new.hips))) / max(person.size, new.size)
+            if moved > _LOST_REACH:
+                rivals = np.concatenate(
+                    [np.delete(unlike[:, column], row), np.delete(unlike[row], column), to_present[:, column]]
+                )
+                # Colours that cannot be compared might be the same.
+                rival = np.nan_to_num(rivals, nan=0.0).min(initial=math.inf)
+                if gone < LONG_GONE or not unlike[row, column] + _MARGIN <= rival < math.inf:
+                    continue
+            costs[row, column] = unlike[row, column] + 0.1 * moved / (1 + gone / LONG_GONE)
+    return costs
 
 
 def same_person(a: Observation, b: Observation, *, threshold: float = 0.08) -> bool:

@@ -78,20 +78,32 @@ class Grid:
 
 @dataclass(frozen=True)
 class Features:
-    """Standardised features of one person on the grid of the video.
+    """Standardised features of one person on the part of the video's grid that the track spans.
 
     Attributes:
-        values: (length, features) float32 without unit, 0 where unknown.
-        mask: float32, 1 known and 0 not; (length, features), or (length, 1) where all features are known together.
+        values: (instants, features) float32 without unit, 0 where unknown.
+        mask: float32, 1 known and 0 not; (instants, features), or (instants, 1) where all features are known together.
+        begin: grid step of the first instant; outside begin..begin + instants the person is unknown.
     """
 
     values: NDArray[np.float32]
     mask: NDArray[np.float32]
+    begin: int = 0
+
+    @property
+    def known(self) -> float:
+        """Grid steps at which the feature that is known most often is known; no overlap can be longer."""
+        return float(self.mask.sum(0, dtype=np.float64).max(initial=0.0))
 
 
 def common_rate(videos: Sequence[VideoTracks]) -> float:
-    """Grid rate in Hz: the highest median rate of the tracks, between MIN_RATE and MAX_RATE."""
-    rates = [1 / np.median(np.diff(t.times)) for video in videos for t in video.persons if len(t.times) > 1]
+    """Grid rate in Hz: that of the fastest video, between MIN_RATE and MAX_RATE.
+
+    A video's rate is the median over the frame intervals of all its tracks: a fragment of few frames, whose intervals
+    may be anything, does not decide.
+    """
+    intervals = [np.concatenate([np.diff(t.times) for t in video.persons] or [np.zeros(0)]) for video in videos]
+    rates = [1 / np.median(steps) for steps in intervals if len(steps)]
     return float(np.clip(max(rates, default=MIN_RATE), MIN_RATE, MAX_RATE))
 
 
@@ -102,6 +114,15 @@ def video_grid(video: VideoTracks, rate: float) -> Grid:
         return Grid(0.0, rate, 0)
     first, last = min(a for a, _ in spans), max(b for _, b in spans)
     return Grid(float(first), rate, int((last - first) * rate + 1e-6) + 1)
+
+
+def track_grid(track: PersonTrack, grid: Grid) -> tuple[int, Grid]:
+    """First step, and the part of the video's grid that the track spans, with one step to spare on either side."""
+    if not len(track.times):
+        return 0, Grid(grid.origin, grid.rate, 0)
+    first, last = (float(t - grid.origin) * grid.rate for t in track.times[[0, -1]])
+    begin, end = max(0, int(np.floor(first)) - 1), min(grid.length, int(np.ceil(last)) + 2)
+    return begin, Grid(grid.origin + begin / grid.rate, grid.rate, max(0, end - begin))
 
 
 def resample(times: Floats, values: Floats, grid: Grid) -> Floats:
@@ -138,7 +159,7 @@ def body_points(track: PersonTrack) -> Floats:
     seen = np.nan_to_num(track.confidence) >= MIN_CONFIDENCE
     points = np.full((len(track.times), len(_POINTS), 3), np.nan)
     for k, (name, indices) in enumerate(_POINTS.items()):
-        joints = np.where(seen[:, indices, None], track.keypoints[:, indices], np.nan)
+        joints = np.where(seen[:, indices, None], track.keypoints[:, indices].astype(np.float64), np.nan)
         if name == "head":
             there = np.isfinite(joints).all(-1, keepdims=True)
             count = there.sum(1)
@@ -181,10 +202,11 @@ def person_features(track: PersonTrack, grid: Grid, *, detrend: bool) -> Feature
             the trend is the signal and the correlation is centred instead.
 
     Returns:
-        Features with 88 columns. A column that never varies is unknown throughout: it has nothing to say, and
+        Features with 88 columns on the span of the track. A column that never varies is unknown throughout: it has nothing to say, and
         dividing by its spread would turn rounding errors into a signal.
     """
-    points = resample(track.times, body_points(track), grid)
+    begin, span = track_grid(track, grid)
+    points = resample(track.times, body_points(track), span)
     values, masks = [], []
     for measure in (distances(points), limb_directions(points)):
         mask = np.isfinite(measure).astype(np.float64)
@@ -204,7 +226,7 @@ def person_features(track: PersonTrack, grid: Grid, *, detrend: bool) -> Feature
     value, mask = np.concatenate(values, axis=1), np.concatenate(masks, axis=1)
     if (mask == mask[:, :1]).all():
         mask = mask[:, :1]  # the person is seen as a whole or not at all: pairwise.py then needs far fewer transforms
-    return Features(value.astype(np.float32), mask.astype(np.float32))
+    return Features(value.astype(np.float32), mask.astype(np.float32), begin)
 
 
 def _standardise(block: Floats, mask: Floats) -> tuple[Floats, Floats]:

@@ -6,7 +6,8 @@ where the best assignment of tracks to each other agrees most, and the assignmen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +18,11 @@ from stages.sync.consensus import Pair
 from stages.sync.pairwise import APART, EXCLUDED, Curve, noise
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 CANDIDATE_LAGS = 40  # lags of a pair of videos at which tracks are assigned exactly
 MIN_LINK_Z = 2.5  # units of a curve's own noise; a threshold on r loses 40 % of the links in hard noise (sync study)
+MIN_REJOIN_Z = 4.0  # likewise, to say that two tracks of one video are one person (chosen by hand)
 LINK_RADIUS = 0.1  # s around the consensus in which a couple may agree
 
 
@@ -32,15 +35,18 @@ class Couples:
         overlap: the same shape, as Curve.overlap.
         score: the same shape: strength in units of the curve's own standard deviation over the lags, 0 where negative
             or excluded.
+        together: for a and for b (tracks, tracks) bool: whether two tracks of the video are visible at once, so that
+            they are different persons. A tracker that loses a person leaves tracks that are not.
     """
 
     r: NDArray[np.float32]
     overlap: NDArray[np.float32]
     score: NDArray[np.float32]
+    together: tuple[Flags, Flags]
 
     @classmethod
-    def of(cls, curves: list[list[Curve]], *, rate: float) -> Couples:
-        """From the curve of every couple."""
+    def of(cls, curves: list[list[Curve]], *, rate: float, together: tuple[Flags, Flags] | None = None) -> Couples:
+        """From the curve of every couple; without `together` all tracks of a video are visible at once."""
 
         def gather(rows: list[list[Floats]]) -> NDArray[np.float32]:
             return np.array(rows, dtype=np.float32)
@@ -49,22 +55,39 @@ class Couples:
             gather([[c.r for c in row] for row in curves]),
             gather([[c.overlap for c in row] for row in curves]),
             gather([[in_units_of_noise(c, rate=rate) for c in row] for row in curves]),
+            together or (np.ones((len(curves),) * 2, bool), np.ones((len(curves[0]),) * 2, bool)),
         )
 
     @property
     def evidence(self) -> Floats:
-        """(lags,) mean of two sums, of row and of column maxima of score²: no assignment is worth more."""
+        """(lags,) mean of two sums, of row and of column maxima of score²: no one-to-one assignment is worth more."""
         squares = self.score.astype(np.float64) ** 2
         return np.asarray((squares.max(1).sum(0) + squares.max(0).sum(0)) / 2)
 
-    def pooled(self, chosen: list[tuple[int, int]]) -> Curve:
-        """One curve of the chosen couples: the mean of r, weighted by overlap."""
+    def excluded_by(self, u: int, v: int) -> Flags:
+        """(tracks of a, tracks of b): the couples that cannot be one person each if (u, v) is one."""
+        out = np.zeros(self.r.shape[:2], bool)
+        out[u], out[:, v] = self.together[1][v], self.together[0][u]
+        return out
+
+    def pooled(self, chosen: list[tuple[int, int]], *, people: int | None = None) -> Curve:
+        """One curve of the chosen couples: the mean of r, weighted by overlap.
+
+        Args:
+            chosen: (track of a, track of b).
+            people: how many persons they are; as many as both videos have tracks among them, if not given.
+        """
         u, v = (list(side) for side in zip(*chosen, strict=True))
         r, overlap = self.r[u, v].astype(np.float64), self.overlap[u, v].astype(np.float64)
         weight = np.where(r > EXCLUDED, overlap, 0)
         total = weight.sum(0)
         mean = (weight * r).sum(0) / np.maximum(total, 1e-9)
-        return Curve(np.where(total > 0, mean, EXCLUDED), total, len(chosen), self.r.shape[0] * self.r.shape[1])
+        return Curve(
+            np.where(total > 0, mean, EXCLUDED),
+            total,
+            people or min(len(set(u)), len(set(v))),
+            self.r.shape[0] * self.r.shape[1],
+        )
 
 
 @dataclass(frozen=True)
@@ -84,6 +107,23 @@ class Link:
     margin: float
 
 
+def simultaneous(times: Sequence[Floats]) -> Flags:
+    """Which tracks of one video share an instant.
+
+    Args:
+        times: of every track (frames,) seconds, increasing, of the same clock and frames.
+
+    Returns:
+        (tracks, tracks) bool, symmetric, True on the diagonal.
+    """
+    out = np.eye(len(times), dtype=bool)
+    for a, b in itertools.combinations(range(len(times)), 2):
+        ours, theirs = times[a], times[b]
+        apart = not len(ours) or not len(theirs) or ours[-1] < theirs[0] or theirs[-1] < ours[0]
+        out[a, b] = out[b, a] = not apart and bool(np.isin(ours, theirs, assume_unique=True).any())
+    return out
+
+
 def in_units_of_noise(curve: Curve, *, rate: float) -> Floats:
     """(lags,) strength over the standard deviation it has away from its peak, not negative, 0 where excluded.
 
@@ -96,19 +136,53 @@ def in_units_of_noise(curve: Curve, *, rate: float) -> Floats:
 
 
 def best_assignment(couples: Couples) -> tuple[int, list[tuple[int, int]]]:
-    """Index of the lag, and the couples, whose summed score² is highest over all lags and assignments."""
+    """Index of the lag, and the couples, whose summed score² is highest over all lags and assignments.
+
+    Assigned is one to one, and then the further parts of people whose track is broken.
+    """
     squares = couples.score.astype(np.float64) ** 2
     best: tuple[float, int, list[tuple[int, int]]] = (-1.0, 0, [])
     for k in np.argsort(-couples.evidence, kind="stable")[:CANDIDATE_LAGS]:
         u, v = linear_sum_assignment(-squares[:, :, k])
-        total = float(squares[u, v, k].sum())
+        chosen = continued(couples, couples.score[:, :, k], list(zip(u.tolist(), v.tolist(), strict=True)), MIN_LINK_Z)
+        total = sum(float(squares[x, y, k]) for x, y in chosen)
         if total > best[0]:
-            best = total, int(k), [(int(x), int(y)) for x, y in zip(u, v, strict=True) if squares[x, y, k] > 0]
+            best = total, int(k), [(x, y) for x, y in chosen if squares[x, y, k] > 0]
     return best[1], best[2]
 
 
+def continued(
+    couples: Couples, z: NDArray[np.floating], assigned: list[tuple[int, int]], min_z: float
+) -> list[tuple[int, int]]:
+    """One-to-one couples, and those that continue one of them at other times, best first.
+
+    A one-to-one assignment leaves over the second track of a person whom a tracker has lost for a while.
+
+    Args:
+        couples: whose tracks they are.
+        z: (tracks of a, tracks of b) units of noise.
+        assigned: the one-to-one couples; those below min_z give way.
+        min_z: what the added couples reach, and the assigned ones that they continue.
+    """
+    sure = [(u, v) for u, v in assigned if z[u, v] >= min_z]
+    joins, free = np.zeros(z.shape, bool), z >= min_z
+    for u, v in sure:
+        joins[u], joins[:, v] = True, True
+        free &= ~couples.excluded_by(u, v)
+    added: list[tuple[int, int]] = []
+    while (free & joins).any():
+        u, v = divmod(int(np.where(free & joins, z, -np.inf).argmax()), z.shape[1])
+        added.append((u, v))
+        joins[u], joins[:, v] = True, True
+        free &= ~couples.excluded_by(u, v)
+    given_up = {
+        couple for couple in assigned if couple not in sure and any(couples.excluded_by(*x)[couple] for x in added)
+    }
+    return [couple for couple in assigned if couple not in given_up] + added
+
+
 def link_tracks(couples: Mapping[Pair, Couples], starts: Floats, *, rate: float, min_z: float) -> list[Link]:
-    """Couples that agree at the consensus, best first; one track per video and person, also through third videos.
+    """Couples that agree at the consensus, best first; no person twice at one time in a video, also through third videos.
 
     Args:
         couples: of pairs of videos (i, j), i < j.
@@ -128,18 +202,25 @@ def link_tracks(couples: Mapping[Pair, Couples], starts: Floats, *, rate: float,
         if pair.score[:, :, window].size == 0:
             continue
         z = pair.score[:, :, window].max(2)
-        for u, v in zip(*linear_sum_assignment(-z), strict=True):
-            rivals = np.concatenate([np.delete(z[u], v), np.delete(z[:, v], u)])
+        best = [side.tolist() for side in linear_sum_assignment(-z)]
+        for u, v in continued(pair, z, list(zip(*best, strict=True)), min_z):
             if z[u, v] >= min_z:
-                margin = z[u, v] - rivals.max(initial=0.0)
-                found.append(Link((i, int(u)), (j, int(v)), float(z[u, v]), float(margin)))
+                rivals = pair.excluded_by(u, v)
+                rivals[u, v] = False
+                margin = z[u, v] - z[rivals].max(initial=0.0)
+                found.append(Link((i, u), (j, v), float(z[u, v]), float(margin)))
+    together = {
+        video: flags for pair, both in couples.items() for video, flags in zip(pair, both.together, strict=True)
+    }
     person: dict[tuple[int, int], set[tuple[int, int]]] = {}
     accepted = []
     for link in sorted(found, key=lambda x: (-x.z, x.a, x.b)):
         a, b = (person.setdefault(track, {track}) for track in (link.a, link.b))
         if a is b:
             accepted.append(link)
-        elif not {video for video, _ in a} & {video for video, _ in b}:
+            continue
+        twice = [(v, t, u) for v, t in a for w, u in b if v == w]
+        if not any(together[v][t, u] for v, t, u in twice) and (not twice or link.z >= MIN_REJOIN_Z):
             a |= b
             person.update(dict.fromkeys(b, a))
             accepted.append(link)
@@ -167,9 +248,9 @@ def persons(tracks: list[int], links: list[Link]) -> list[list[tuple[int, int]]]
 def pool_by_person(couples: Mapping[Pair, Couples], groups: list[list[tuple[int, int]]]) -> dict[Pair, Curve]:
     """One curve per pair of videos that have a person in common."""
     label = {track: k for k, members in enumerate(groups) for track in members}
-    pooled = {}
+    pooled: dict[Pair, Curve] = {}
     for (i, j), pair in couples.items():
         same = [(u, v) for u, v in np.ndindex(*pair.r.shape[:2]) if label[i, u] == label[j, v]]
         if same:
-            pooled[i, j] = pair.pooled(same)
+            pooled[i, j] = pair.pooled(same, people=len({label[i, u] for u, _ in same}))
     return pooled

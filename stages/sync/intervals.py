@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.special import stdtrit
 
 from stages.sync.consensus import Pair
@@ -31,7 +33,8 @@ class HalfWidths:
     """Half widths of 95 % intervals, in grid steps.
 
     Attributes:
-        starts: (videos,) of starts[k] minus the mean of the other videos' starts.
+        starts: (videos,) of starts[k] minus the mean of the other videos' starts, of those that pairs of positive
+            weight connect with each other; NaN of a video outside the largest such group.
         lags: of every pair's own lag.
     """
 
@@ -53,14 +56,16 @@ def bootstrap(
     Args:
         starts: (videos,) grid steps, the consensus.
         couples: of every pair (i, j), i < j, the features of the persons that both show.
-        weights: of the pairs in the consensus; the videos must be connected by pairs.
+        weights: of the same pairs in the consensus, not negative.
         rate: grid steps per second.
         centred: whether the correlation was centred.
         generator: source of the draws.
     """
-    count = len(starts)
+    group = _connected(len(starts), weights)
+    if not couples or not group:
+        return HalfWidths(np.full(len(starts), np.nan), {})
     ends = max(
-        starts[k] + len(f.values)
+        starts[k] + f.begin + len(f.values)
         for pair, both in couples.items()
         for couple in both
         for k, f in zip(pair, couple, strict=True)
@@ -76,15 +81,27 @@ def bootstrap(
         middle = round(starts[j] - starts[i])
         sums = np.zeros((3, blocks, len(offsets)))
         for a, b in both:
-            sums += _block_sums(a, b, middle + offsets, starts[j] - begin, block, blocks, centred=centred)
+            local, start = middle + offsets + b.begin - a.begin, starts[j] + b.begin - begin
+            sums += _block_sums(a, b, local, start, block, blocks, centred=centred)
         lags[i, j] = middle + _peaks(drawn @ sums[0], drawn @ sums[1], drawn @ sums[2], offsets)
-    solve = _linear_solution(count, weights)
-    redrawn = sum((solve[:, [e]] * lags[pair][None] for e, pair in enumerate(weights)), np.zeros((count, DRAWS)))
-    others = (redrawn.sum(0) - redrawn) / max(count - 1, 1)
+    inside = {(group.index(i), group.index(j)): w for (i, j), w in weights.items() if w > 0 and i in group}
+    solve = _linear_solution(len(group), inside)
+    redrawn = solve @ np.array([lags[group[a], group[b]] for a, b in inside])
+    others = (redrawn.sum(0) - redrawn) / (len(group) - 1)
     factor = _coverage_factor(blocks, block / rate)
-    return HalfWidths(
-        factor * (redrawn - others).std(1), {pair: factor * float(drawn.std()) for pair, drawn in lags.items()}
-    )
+    widths = np.full(len(starts), np.nan)
+    widths[group] = factor * (redrawn - others).std(1)
+    return HalfWidths(widths, {pair: factor * float(drawn.std()) for pair, drawn in lags.items()})
+
+
+def _connected(count: int, weights: Mapping[Pair, float]) -> list[int]:
+    """The largest group of videos that pairs of positive weight connect, ascending; none, if no pair has any."""
+    edges = [pair for pair, weight in weights.items() if weight > 0]
+    if not edges:
+        return []
+    i, j = np.array(edges).T
+    _, label = connected_components(coo_array((np.ones(len(edges)), (i, j)), shape=(count, count)), directed=False)
+    return [int(k) for k in np.flatnonzero(label == np.bincount(label).argmax())]
 
 
 def _coverage_factor(blocks: int, seconds: float) -> float:

@@ -119,9 +119,12 @@ def spectrum(features: Features, *, size: int, one_mask: bool, single: bool = Fa
             transforms instead of 3 * features.
         single: half the memory, for long recordings (float32).
     """
+    kind = np.float32 if single else np.float64
 
     def transform(signal: NDArray[np.float32]) -> Complex:
-        return np.asarray(rfft(signal.T if single else signal.T.astype(np.float64), size))
+        whole = np.zeros((signal.shape[1], size), kind)
+        whole[:, features.begin : features.begin + len(signal)] = signal.T
+        return np.asarray(rfft(whole, overwrite_x=True))
 
     values, mask = features.values, features.mask
     energy = np.square(values)
@@ -167,9 +170,11 @@ def correlate(a: Spectrum, b: Spectrum, *, reach: int, min_overlap: float, centr
         product = product - (sum_a * sum_b / count).sum(0)
         energy_a = energy_a - (sum_a**2 / count).sum(0)
         energy_b = energy_b - (sum_b**2 / count).sum(0)
-    # rounding leaves about 1e-12 (1e-3 in single precision) of nothing: an overlap without movement says nothing
+    # rounding leaves a little of nothing, in single precision about eps of all energy: an overlap without movement says
+    # nothing
     floor = 1e-6 * np.maximum(overlap, 1)
-    judged = (overlap >= max(min_overlap, 1.0)) & (energy_a > floor) & (energy_b > floor)
+    floor_a, floor_b = (floor + np.finfo(s.energy.dtype).eps * float(s.energy[:, 0].real.sum()) for s in (a, b))
+    judged = (overlap >= max(min_overlap, 1.0)) & (energy_a > floor_a) & (energy_b > floor_b)
     r = np.full(len(at), EXCLUDED)
     r[judged] = np.clip(product[judged] / np.sqrt(energy_a[judged] * energy_b[judged]), -0.999999, 1)
     return Curve(r, np.maximum(overlap, 0))

@@ -42,7 +42,7 @@ def synchronize_scene(workspace: Workspace, *, max_offset: float, need_all: bool
     if without:
         workspace.warn(f"left out, because they have no bodies: {', '.join(without)}.")
     tracks = [VideoTracks(video, () if folder is None else _tracks(folder)) for video, folder in folders.items()]
-    answer = solve(tracks, max_offset=max_offset)
+    answer = solve(tracks, max_offset=max_offset, without_bodies=without)
     artifact.save(workspace.output(SYNCHRONIZATION), _published(workspace.scene, answer))
     identities_artifact.save(workspace.output(IDENTITIES), _identities(workspace.videos, answer))
     verdicts = [start.verdict.value for start in answer.videos]
@@ -51,7 +51,7 @@ def synchronize_scene(workspace: Workspace, *, max_offset: float, need_all: bool
     workspace.found["people seen by several cameras"] = sum(count > 1 for count in seen.values())
     workspace.found["by one only"] = sum(count == 1 for count in seen.values())
     for start in answer.videos:
-        if start.start_time is None:
+        if start.start_time is None and start.video not in without:  # those were named above
             workspace.warn(f"{start.video}: start time unknown: {'; '.join(start.reasons)}.")
 
 

@@ -10,7 +10,7 @@ intervals (intervals.py) and the words (verdicts.py).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -34,7 +34,9 @@ from stages.sync.tracks import VideoTracks
 from stages.sync.verdicts import explain_unknown, judge_identity, judge_start, nothing_to_compare
 
 
-def solve(videos: Sequence[VideoTracks], *, max_offset: float = 60.0, seed: int = 0) -> Synchronization:
+def solve(
+    videos: Sequence[VideoTracks], *, max_offset: float = 60.0, seed: int = 0, without_bodies: Collection[str] = ()
+) -> Synchronization:
     """When every video starts on one clock, and which tracks are the same person.
 
     scene time = start_time[v] + pts, the earliest start_time is 0, offset(a, b) = start_time[b] - start_time[a].
@@ -43,6 +45,7 @@ def solve(videos: Sequence[VideoTracks], *, max_offset: float = 60.0, seed: int 
         videos: of one scene, each with a name of its own; without persons, too.
         max_offset: largest difference between two start times that is considered, seconds.
         seed: of the draws behind the intervals.
+        without_bodies: names of videos that have no persons because their bodies were never estimated.
 
     Returns:
         Start times, pairs, components and identities; "unknown" wherever the data do not support a number.
@@ -65,7 +68,8 @@ def solve(videos: Sequence[VideoTracks], *, max_offset: float = 60.0, seed: int 
         starts |= _starts(names, evidence, placement, group, widths, inside, number=number)
     for v, video in enumerate(videos):
         if v not in starts:
-            starts[v] = _unknown(video, v, evidence, first, videos=len(videos))
+            has_bodies = video.video not in without_bodies
+            starts[v] = _unknown(video, v, evidence, first, videos=len(videos), has_bodies=has_bodies)
     for pair in evidence.couples:
         if pair not in pairs:
             pairs[pair] = _unrelated(videos, evidence, pair)
@@ -73,7 +77,7 @@ def solve(videos: Sequence[VideoTracks], *, max_offset: float = 60.0, seed: int 
         videos=tuple(starts[v] for v in range(len(videos))),
         pairs=tuple(pairs[pair] for pair in sorted(pairs)),
         components=tuple(_component(names, evidence, placement) for placement in found),
-        identities=_identities(videos, found, starts),
+        identities=_identities(videos, evidence, found, starts),
     )
 
 
@@ -85,15 +89,18 @@ def _component(names: Sequence[str], evidence: Evidence, placement: Placement) -
     return Component(tuple(names[v] for v in group), tuple(start[v] - earliest for v in group))
 
 
+def _id(videos: Sequence[VideoTracks], evidence: Evidence, video: int, track: int) -> int:
+    """Local id of a compared track."""
+    return videos[video].persons[evidence.tracks[video][track]].person
+
+
 def _same_person(placement: Placement, i: int, j: int) -> list[tuple[int, int]]:
     """Tracks (of i, of j) that are one person."""
     tracks = {t for link in placement.links for t in (link.a, link.b)}
     count = [1 + max((t for v, t in tracks if v == video), default=-1) for video in range(max(placement.members) + 1)]
     couples = []
     for group in persons(count, placement.links):
-        mine = dict(group)
-        if i in mine and j in mine:
-            couples.append((mine[i], mine[j]))
+        couples += [(t, u) for v, t in group if v == i for w, u in group if w == j]
     return sorted(couples)
 
 
@@ -145,7 +152,7 @@ def _pairs(
             z=peak.z,
             overlap=peak.overlap / evidence.rate,
             residual=residual,
-            persons=tuple((videos[i].persons[u].person, videos[j].persons[w].person) for u, w in same),
+            persons=tuple((_id(videos, evidence, i, u), _id(videos, evidence, j, w)) for u, w in same),
         )
     return found
 
@@ -184,7 +191,7 @@ def _starts(
     found = {}
     for k, v in enumerate(placement.supported):
         fit = placement.fit(v, rate=evidence.rate)
-        width = float(widths.starts[k]) / evidence.rate
+        width = float(widths.starts[k]) / evidence.rate if np.isfinite(widths.starts[k]) else None
         verdict, reasons, advice = judge_start(fit, width, placed=v in placement.placed)
         if number > 0:
             others = ", ".join(name for name in group.videos if name != names[v])
@@ -225,9 +232,13 @@ def _cycle_residual(video: int, group: Sequence[int], pairs: Mapping[Pair, PairO
     return float(np.median(closings)) if closings else None
 
 
-def _unknown(video: VideoTracks, v: int, evidence: Evidence, first: Placement | None, *, videos: int) -> VideoStart:
+def _unknown(
+    video: VideoTracks, v: int, evidence: Evidence, first: Placement | None, *, videos: int, has_bodies: bool
+) -> VideoStart:
     """A video without a start, and why."""
-    doubt = nothing_to_compare(video, evidence.features[v], videos=videos, usable=len(evidence.usable))
+    doubt = nothing_to_compare(
+        video, evidence.features[v], videos=videos, usable=len(evidence.usable), has_bodies=has_bodies
+    )
     if doubt is not None or first is None:
         reason, advice = doubt or ("there is nothing to compare it with", "Check the other videos.")
         return VideoStart(video.video, None, None, Verdict.UNKNOWN, reasons=(reason,), advice=(advice,))
@@ -247,12 +258,15 @@ def _unknown(video: VideoTracks, v: int, evidence: Evidence, first: Placement | 
 
 
 def _identities(
-    videos: Sequence[VideoTracks], found: Sequence[Placement], starts: Mapping[int, VideoStart]
+    videos: Sequence[VideoTracks], evidence: Evidence, found: Sequence[Placement], starts: Mapping[int, VideoStart]
 ) -> tuple[IdentifiedTrack, ...]:
     """Who every track is. Links count between videos of one component alone: elsewhere the lag itself is in doubt."""
     links: list[Link] = []
     for placement in found:
-        links += [x for x in placement.links if x.a[0] in placement.supported and x.b[0] in placement.supported]
+        for x in placement.links:
+            if x.a[0] in placement.supported and x.b[0] in placement.supported:
+                a, b = ((v, evidence.tracks[v][t]) for v, t in (x.a, x.b))
+                links.append(Link(a, b, x.z, x.margin))
     best: dict[tuple[int, int], Link] = {}
     for link in links:
         for track in (link.a, link.b):

@@ -19,15 +19,15 @@ class PersonTrack:
     Attributes:
         person: id, local to the video.
         times: (frames,) float64 presentation times (PTS) in seconds, strictly increasing, of any rate.
-        keypoints: (frames, 70, 3) float64 metres in mhr70 order, in any axes that do not turn against the
+        keypoints: (frames, 70, 3) float32 or float64 metres in mhr70 order, in any axes that do not turn against the
             camera's; NaN where a joint was not observed.
-        confidence: (frames, 70) float64 in [0, 1]; NaN counts as 0.
+        confidence: (frames, 70) float32 or float64 in [0, 1]; NaN counts as 0.
     """
 
     person: int
     times: NDArray[np.float64]
-    keypoints: NDArray[np.float64]
-    confidence: NDArray[np.float64]
+    keypoints: NDArray[np.floating]
+    confidence: NDArray[np.floating]
 
     def __post_init__(self) -> None:
         frames = len(self.times)

@@ -18,9 +18,19 @@ _SHOW = "Keep more of the body in view."
 
 
 def nothing_to_compare(
-    video: VideoTracks, features: Sequence[Features], *, videos: int, usable: int
+    video: VideoTracks, features: Sequence[Features], *, videos: int, usable: int, has_bodies: bool = True
 ) -> tuple[str, str] | None:
-    """Reason and advice where a video cannot be compared with any other; None where it can."""
+    """Reason and advice where a video cannot be compared with any other; None where it can.
+
+    Args:
+        video: its tracks.
+        features: of every person in it.
+        videos: how many the scene has.
+        usable: how many of them show a moving person.
+        has_bodies: False if nobody knows who is in it, because its bodies were never estimated.
+    """
+    if not has_bodies:
+        return "it has no bodies: an earlier stage failed or was not run", "See why, then run again."
     if videos == 1:
         return "the only video of the scene: there is nothing to compare it with", "Add the other cameras' videos."
     if not video.persons:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.demo_tracks import follow_man, frames_per_person, man_found
+from benchmarks.demo_tracks import AT_END, follow_man, frames_per_person, man_found
 from common.artifacts.landmarks import Landmarks
 
 BODY = np.random.default_rng(0).uniform(-0.3, 0.3, (33, 2))
@@ -41,6 +41,7 @@ def test_perfect_tracks_have_no_fault():
     result = follow_man(SINGLE, multi)
     assert (result.found, result.ids, result.switches, result.astray, result.as_woman) == (10, (7,), 0, 0, 0)
     assert (result.woman_id, result.woman_found, result.others) == (8, 10, 0)
+    assert result.found_at_end == AT_END == 10
 
 
 def test_a_swap_of_man_and_woman_is_counted_from_both_sides():
@@ -59,8 +60,18 @@ def test_a_man_who_comes_back_under_another_id_is_a_switch_but_not_the_woman():
     assert (result.found, result.ids, result.switches, result.as_woman, result.others) == (8, (1, 3), 1, 0, 1)
 
 
+def test_a_man_who_is_lost_or_comes_back_under_another_id_is_not_there_at_the_end():
+    walk = np.linspace(100.0, 400.0, 40)
+    single = tracks((1, range(40), walk, 900.0))
+    woman = (2, range(40), np.full(40, 900.0), 700.0)
+    lost = tracks((1, range(32), walk[:32], 900.0), woman)
+    other = tracks((1, range(25), walk[:25], 900.0), woman, (3, range(30, 40), walk[30:], 900.0))
+    back = tracks((1, [*range(20), *range(31, 40)], [*walk[:20], *walk[31:]], 900.0), woman)
+    assert [follow_man(single, multi).found_at_end for multi in (lost, other, back)] == [2, 0, 9]
+
+
 def test_nobody_found_is_zero_and_no_error():
     nobody = tracks()
-    assert follow_man(SINGLE, nobody).found == 0
+    assert follow_man(SINGLE, nobody).found == follow_man(SINGLE, nobody).found_at_end == 0
     assert follow_man(nobody, SINGLE).found == 0
     assert man_found(nobody) == 0

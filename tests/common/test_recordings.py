@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import BadInput, InputMissing, UsageError
-from common.recordings import find_scenes, list_recordings
+from common.recordings import find_scenes, list_recordings, refused_recordings
 from common.storage.local import LocalStorage
 
 
@@ -57,6 +57,15 @@ def test_a_video_is_called_like_its_file(tmp_path: Path) -> None:
     assert list_recordings(data, "take") == {"cam01": "cam01.mkv", "cam02": "cam02.MP4"}
 
 
+def test_a_file_with_a_bad_name_is_refused_without_the_others(tmp_path: Path) -> None:
+    data = make(tmp_path, *(f"take/{name}.mp4" for name in ("cam01", "a b", "a..b", "scene.json")), "take/a b.txt")
+    assert list_recordings(data, "take") == {"cam01": "cam01.mp4"}
+    refused = refused_recordings(data, "take")
+    assert sorted(refused) == ["a b.mp4", "a..b.mp4", "scene.json.mp4"]
+    assert "'a b' is not accepted: use letters, digits" in refused["a b.mp4"]
+    assert "ghost writes a file of that name" in refused["scene.json.mp4"]
+
+
 @pytest.mark.parametrize(
     ("files", "error", "message"),
     [
@@ -66,8 +75,9 @@ def test_a_video_is_called_like_its_file(tmp_path: Path) -> None:
         (("cam01.mp4", "CAM01.mp4"), BadInput, "differ only in the case"),
         (("my cam.mp4",), UsageError, "'my cam' is not accepted"),
         (("a..b.mp4",), UsageError, "is not accepted"),
-        (("scene.json.mp4",), BadInput, "a video cannot be called 'scene.json'"),
-        (("Report.HTML.mp4",), BadInput, "a video cannot be called 'Report.HTML'"),
+        (("scene.json.mp4",), UsageError, "a video cannot be called 'scene.json'"),
+        (("Report.HTML.mp4",), UsageError, "a video cannot be called 'Report.HTML'"),
+        (("my cam.mp4", "cam01.mp4", "cam01.mkv"), BadInput, "two videos have the same name"),
     ],
 )
 def test_folders_that_cannot_become_a_scene_are_refused(

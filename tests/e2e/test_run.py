@@ -34,12 +34,20 @@ def run(data: Path, output: Path, *arguments: object) -> subprocess.CompletedPro
     return ghost("run", data, output, "--backend", "fake", *arguments)
 
 
-def make_video(path: Path, *, seconds: float = 2.0, first: float = 0.0) -> None:
-    """A small test picture; with `first` the PTS begin there. The fake backend moves people by PTS, not by pixels."""
+def make_video(path: Path, *, seconds: float = 2.0, first: float = 0.0, source: str = "testsrc=") -> None:
+    """A small picture of a lavfi source; with `first` the PTS begin there. The fake backend moves people by PTS."""
     path.parent.mkdir(parents=True, exist_ok=True)
     encoding = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
     offset = ("-output_ts_offset", first) if first else ()
-    run_ffmpeg("-f", "lavfi", "-i", f"testsrc=size=160x120:rate=30:duration={seconds}", *encoding, *offset, path)
+    run_ffmpeg(
+        "-f",
+        "lavfi",
+        "-i",
+        f"{source}size=160x120:rate=30:duration={seconds}",
+        *encoding,
+        *offset,
+        path,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +129,8 @@ def test_the_same_recordings_give_the_same_bytes_with_one_process_and_with_sever
     assert run(data, tmp_path / "two", "--jobs", 4).returncode == 0
     one, two = contents(tmp_path / "one"), contents(tmp_path / "two")
     unstable = {"take/report.html"}  # shows how long everything took
-    assert {name for name in one if one[name] != two.get(name)} <= unstable
+    assert one.keys() == two.keys()
+    assert {name for name in one if one[name] != two[name]} <= unstable
 
 
 def test_a_changed_option_runs_its_stage_and_what_follows(data: Path, tmp_path: Path):
@@ -174,9 +183,48 @@ def test_a_failed_scene_does_not_stop_the_others(data: Path, video: Path, tmp_pa
     done = run(data, tmp_path / "out")
     assert done.returncode == ExitCode.SOME_FAILED
     assert "FAILED   ingest broken (exit 65)" in done.stdout, done.stdout
-    assert "cam01" in done.stdout
+    assert "two videos have the same name: 'cam01' and 'cam01'" in done.stdout, done.stdout
     assert (tmp_path / "out" / "take" / "report.html").exists()
     assert (tmp_path / "out" / "broken" / "report.html").exists(), done.stdout  # it says why there is nothing else
+
+
+def test_videos_with_names_that_are_not_accepted_are_left_out_and_the_others_kept(
+    data: Path, video: Path, tmp_path: Path
+):
+    for name in ("my cam", "cam..03"):
+        shutil.copy(video, data / "take" / f"{name}.mp4")
+    done = run(data, tmp_path / "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("my cam", "cam..03"):
+        assert f"'{name}.mp4' is left out" in done.stdout + done.stderr, done.stdout + done.stderr
+    assert list(scene.load(tmp_path / "out" / "take" / "scene.json").videos) == ["cam01", "cam02"]
+    folders = {path.name for path in (tmp_path / "out" / "take").iterdir() if path.is_dir()}
+    assert {name for name in folders if not name.startswith("_")} == {"cam01", "cam02"}
+    assert (tmp_path / "out" / "take" / "cam02" / "body_data" / "body_params_summary.json").exists()
+
+
+def test_a_recording_with_nobody_in_it_is_a_result_without_people_and_no_failure(data: Path, tmp_path: Path):
+    make_video(data / "take" / "cam03.mp4", source="color=black:")
+    done = run(data, tmp_path / "out", "--vis")
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = tmp_path / "out" / "take" / "cam03"
+    assert len(people.load_tracks(folder / "json_data").people) == 0
+    with masks.Masks.open(folder / "mask_data.npz") as found:
+        assert len(found) == 60
+    assert bodies.load(folder / "body_data") == {}
+    assert bodies.load(tmp_path / "out" / "take" / "cam01" / "body_data") != {}
+    result = synchronization.load(tmp_path / "out" / "take" / "synchronization.json")
+    assert result.cameras["cam03"].start_time is None
+    assert "cam03" in (tmp_path / "out" / "take" / "report.html").read_text(encoding="utf-8")
+
+
+def test_an_empty_scene_that_is_asked_for_by_name_fails_and_the_others_are_run(data: Path, tmp_path: Path):
+    (data / "hollow").mkdir()
+    done = run(data, tmp_path / "out", "--scene", "hollow", "--scene", "take")
+    assert done.returncode == ExitCode.SOME_FAILED, done.stdout + done.stderr
+    assert "FAILED   ingest hollow (exit 66)" in done.stdout, done.stdout
+    assert f"{data / 'hollow'}: no videos" in done.stdout, done.stdout
+    assert (tmp_path / "out" / "take" / "cam01" / "mask_data.npz").exists()
 
 
 def test_what_was_done_before_a_recording_broke_is_kept(data: Path, tmp_path: Path):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from common.errors import DiskError, InputMissing, UsageError
+from common.errors import BadInput, DiskError, InputMissing, TemporaryFailure, UsageError
 from common.storage.local import LocalStorage
 from workflows import cli
 
@@ -49,6 +49,21 @@ def test_a_folder_with_a_bad_name_does_not_stop_the_other_scenes(recordings: Pat
     assert "'my scene'" in chosen.refused[0]
 
 
+def test_scenes_that_differ_only_in_case_do_not_stop_the_other_scenes(recordings: Path):
+    for name in ("Kit", "kit"):
+        (recordings / name).mkdir()
+        (recordings / name / "cam01.mp4").write_bytes(b"")
+    chosen = cli.choose_scenes(LocalStorage(recordings), wanted=(), first=None)
+    assert chosen.accepted == ("attic", "garden", "kitchen")
+    assert len(chosen.refused) == 2
+    for name, reason in zip(("Kit", "kit"), chosen.refused, strict=True):
+        assert f"scene name '{name}' is not accepted" in reason
+        assert "only in the case of letters" in reason
+    assert cli.choose_scenes(LocalStorage(recordings), wanted=("kit",), first=None).accepted == ("kit",)
+    with pytest.raises(BadInput, match="only in the case"):
+        cli.choose_scenes(LocalStorage(recordings), wanted=("kit", "Kit"), first=None)
+
+
 def test_videos_lying_directly_in_the_data_root_are_explained(recordings: Path):
     with pytest.raises(InputMissing, match="--scene kitchen"):
         cli.choose_scenes(LocalStorage(recordings / "kitchen"), wanted=(), first=None)
@@ -61,8 +76,18 @@ def test_an_empty_data_root_is_explained(tmp_path: Path):
 
 def test_an_output_root_that_is_a_file_is_refused_before_any_work(tmp_path: Path):
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(DiskError, match="taken"):
+    with pytest.raises(DiskError, match="taken cannot be written to: ") as error:
         cli.check_writable(LocalStorage(tmp_path / "taken"))
+    assert "\n" not in str(error.value)
+
+
+def test_an_output_root_that_fails_for_the_moment_is_worth_another_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def stale(*_: object) -> None:
+        raise TemporaryFailure("the server does not answer")
+
+    monkeypatch.setattr(LocalStorage, "write", stale)
+    with pytest.raises(TemporaryFailure, match="cannot be written to"):
+        cli.check_writable(LocalStorage(tmp_path))
 
 
 def test_help_names_every_option_of_the_original_and_of_the_stages():

@@ -44,16 +44,16 @@ def create(name: str, *, device: str = "auto", model: Path | None = None) -> Bod
         UsageError: no such backend.
         ModelUnavailable: the backend does not run on this device, or its model file is not given.
     """
+    if name not in BACKENDS:
+        raise UsageError(f"--backend: expected one of {', '.join(BACKENDS)}, got {name!r}.")
+    if device == "cuda":
+        raise ModelUnavailable(f"the body backend {name} runs on the CPU only. Use --device auto or cpu.")
     if name == "embedded":
         from stages.body.backends.embedded import EmbeddedEstimator
 
-        if device == "cuda":
-            raise ModelUnavailable("the embedded backend runs on the CPU only. Use --device cpu.")
         if model is None:
             raise ModelUnavailable("the embedded backend needs BlazePose heavy. Run `ghost weights fetch`.")
         return EmbeddedEstimator(model)
-    if name == "fake":
-        from stages.body.backends.fake import FakeEstimator
+    from stages.body.backends.fake import FakeEstimator
 
-        return FakeEstimator()
-    raise UsageError(f"--backend: expected one of {', '.join(BACKENDS)}, got {name!r}.")
+    return FakeEstimator()

@@ -18,6 +18,7 @@ from common.artifacts.bodies import PersonBody
 from common.artifacts.landmarks import Landmarks
 from common.models.blazepose_landmarks import SIDE, LandmarkModel, Landmarks33
 from common.models.regions import Region
+from common.skeletons import BLAZEPOSE_COUNT
 from stages.body.assemble import LandmarkTrack, body_from_landmarks
 from stages.body.clip import Clip, OpenFrames
 from stages.body.overlap import NEAR, Crowding, boxes_close, crowding, hidden_by_others
@@ -26,7 +27,6 @@ _SCORE = 0.5  # BlazePose's own threshold: below it the crop shows nobody
 _BOX_TO_CIRCLE = 1.25  # side of the crop over the box's longer side; the model was trained with that margin
 _TURNED = np.deg2rad(20)  # a body lying or bending more than that is looked at a second time, upright
 _SHIFTED = 0.15  # likewise a crop that is off by that share of its side; both chosen by hand
-_LANDMARKS = 33
 
 
 class Model(Protocol):
@@ -127,7 +127,7 @@ def _published(clip: Clip, rows: NDArray[np.int64]) -> _Found:
     found = _Found(
         source=np.full(everybody, -1, np.int64),
         again=np.zeros(everybody, bool),
-        hidden=np.zeros((everybody, _LANDMARKS), bool),
+        hidden=np.zeros((everybody, BLAZEPOSE_COUNT), bool),
         seen={},
     )
     landmarks = clip.landmarks
@@ -190,6 +190,8 @@ def _search(
     if found.score < _SCORE:
         return found
     better = found.next_region
+    if not better.usable:  # hips and head in one point
+        return found
     off = np.hypot(better.x - start.x, better.y - start.y) / start.side
     if abs(better.angle) < _TURNED and off < _SHIFTED and abs(np.log(better.side / start.side)) < _SHIFTED:
         return found
@@ -237,7 +239,7 @@ def _bodies(clip: Clip, found: _Found) -> dict[int, PersonBody]:
 
 def _track(clip: Clip, found: _Found, rows: NDArray[np.int64]) -> LandmarkTrack:
     """The landmarks of these rows of `clip.people`, all of one person, published or seen here."""
-    shape = (len(rows), _LANDMARKS)
+    shape = (len(rows), BLAZEPOSE_COUNT)
     image, world = np.empty((*shape, 2), np.float32), np.empty((*shape, 3), np.float32)
     visibility, presence = np.empty(shape, np.float32), np.empty(shape, np.float32)
     hidden = found.hidden[rows]

@@ -93,4 +93,5 @@ def _body(clip: Clip, rows: NDArray[np.int64], person: int) -> PersonBody:
         times=clip.times[frame],
         confidence=np.where(seen, _CONFIDENCE, 0.0).astype(np.float32),
         principal_point=np.tile(clip.camera.centre.astype(np.float32), (len(rows), 1)),
+        focal_xy=np.tile(clip.camera.focal.astype(np.float32), (len(rows), 1)),
     )

@@ -42,7 +42,7 @@ class EmbeddedSegmenter:
         self._detection_step = detection_step
 
     def segment(self, frames: Iterable[Frame]) -> Iterator[TrackFrame]:
-        """One result per frame, in order, up to 60 frames after the input; see `follow`."""
+        """One result per frame, in order, `detection_step` frames (but 4 to 60) after the input; see `follow`."""
         return follow(frames, look=self._landmarks.run, detect=self.detect, detection_step=self._detection_step)
 
     def detect(self, image: NDArray[np.uint8]) -> list[Candidate]:

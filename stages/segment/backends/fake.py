@@ -1,7 +1,8 @@
 """The backend without models: two walkers drawn by arithmetic, the same in every run, whatever the video shows.
 
-It needs no weights and looks at no pixel, yet what it returns is what a real backend returns: silhouettes that move
-and meet, ids, and landmarks in pixels and metres that fit them. Movement is a function of the frame's time, so two
+It needs no weights, yet what it returns is what a real backend returns: silhouettes that move and meet, ids, and
+landmarks in pixels and metres that fit them. Of the pixels it looks at the brightness alone: in a black frame there is
+nobody, so that a recording without people can be made. Movement is a function of the frame's time, so two
 videos of which one starts later show the same walk shifted, and the stages after this one have something to find.
 """
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 FOCAL = 1.0
 """Focal length of the imagined camera, in longer sides of the frame."""
+
+DARK = 8.0
+"""Mean value of a frame's pixels, of 255, below which the walkers are not there; chosen by hand (black has 0)."""
 
 _DISTANCES = (4.0, 5.0)  # metres from the camera, one per walker
 _RADIUS = 1.05  # metres from the hips that a body reaches with raised arms
@@ -53,10 +57,11 @@ class FakeSegmenter:
     """Two walkers in front of an imagined camera in the middle of the frame."""
 
     def segment(self, frames: Iterable[Frame]) -> Iterator[TrackFrame]:
-        """One result per frame, at once."""
+        """One result per frame, at once; nobody is in frames that are darker than DARK."""
         for frame in frames:
             height, width = frame.image.shape[:2]
-            people = (_person(number, frame.seconds, height=height, width=width) for number in range(len(_DISTANCES)))
+            walkers = range(len(_DISTANCES)) if frame.image.mean() >= DARK else ()
+            people = (_person(number, frame.seconds, height=height, width=width) for number in walkers)
             yield TrackFrame(frame.index, frame.seconds, tuple(person for person in people if person is not None))
 
 

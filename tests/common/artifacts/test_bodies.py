@@ -163,3 +163,15 @@ def test_a_summary_that_disagrees_with_the_files_is_named(folder):
     path.unlink()
     with pytest.raises(FileNotFoundError):
         bodies.validate(folder)
+
+
+def test_both_focal_lengths_are_kept_and_files_with_one_are_read(tmp_path):
+    both = np.tile(np.array([1210, 1190], np.float32), (6, 1))
+    loaded = load_person(save_person(tmp_path, a_body(focal_xy=both)))
+    assert np.array_equal(loaded.focal_xy, both)
+    assert np.array_equal(loaded.focal, both)
+    loaded = load_person(save_person(tmp_path, a_body()))
+    assert loaded.focal_xy is None
+    assert loaded.focal.tolist() == [[1200, 1200]] * 6
+    with pytest.raises(BadInput, match=r"focal_xy: expected \(6, 2\) float32, got \(6,\) float32"):
+        save_person(tmp_path, a_body(focal_xy=both[:, 0]))

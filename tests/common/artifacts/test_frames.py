@@ -87,6 +87,7 @@ def test_equal_content_gives_equal_bytes(folder, tmp_path):
         ({"corrupt": TABLE.corrupt.astype(np.uint8)}, r"corrupt: expected \(4,\) bool, got \(4,\) uint8"),
         ({"corrupt": None}, "corrupt: .*missing"),
         ({"seconds": TABLE.seconds + 1e-3}, r"seconds: expected pts x time base = .*1\.5.* at 0, got .*1\.501"),
+        ({"seconds": TABLE.seconds + np.array([0, 0, 3e-9, 0])}, r"seconds: expected pts x time base = .* at 2, got"),
         ({"seconds": np.full(4, np.nan)}, "seconds: expected pts x time base"),
     ],
 )
@@ -94,6 +95,11 @@ def test_a_broken_table_is_refused_by_field_expected_and_actual(folder, arrays, 
     rewrite(folder, **arrays)
     with pytest.raises(BadInput, match=f"^frames .*time_table.npz: {message}"):
         frames.validate(folder)
+
+
+def test_seconds_may_be_rounded_otherwise_than_here(folder):
+    rewrite(folder, seconds=np.nextafter(TABLE.seconds, np.inf))
+    frames.validate(folder)
 
 
 def test_an_empty_table_is_refused(tmp_path):

@@ -1,12 +1,15 @@
 import os
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from common.errors import BadInput, InputMissing
 from common.media import container
 from common.media.container import VideoProperties, open_video, probe
-from tests.media_zoo import BAD, make_zoo, run_ffmpeg
+from common.media.decode import frames
+from common.media.time_table import read_time_table
+from tests.media_zoo import BAD, make_zoo, read_number, run_ffmpeg
 
 
 def test_a_plain_video_is_described_as_it_was_made(zoo):
@@ -120,3 +123,49 @@ def test_errors_of_the_decoder_inside_the_block_become_bad_input(zoo):
 
     with pytest.raises(BadInput, match=r"^truncated\.mp4: damaged"):
         decode_all()
+
+
+def squeezed(tmp_path, *, name="squeezed.mp4", ratio="3/2", turn=0):
+    """The plain video, said to have pixels of this width over height."""
+    plain = make_zoo(tmp_path, "plain.mp4")["plain.mp4"]
+    flat = tmp_path / f"flat_{name}"
+    run_ffmpeg(
+        "-i", plain, "-frames:v", "12", "-vf", f"setsar={ratio}", "-c:v", "libx264", "-preset", "ultrafast", flat
+    )
+    run_ffmpeg("-display_rotation", turn, "-i", flat, "-c", "copy", tmp_path / name)
+    return tmp_path / name
+
+
+@pytest.mark.parametrize("name", ["squeezed.mp4", "squeezed.mkv"])
+def test_pixels_that_are_not_square_are_made_square_once(tmp_path, name):
+    path = squeezed(tmp_path, name=name)
+    properties = probe(path)
+    assert (properties.width, properties.height, properties.coded_width) == (480, 180, 320)
+    with frames(path, read_time_table(path)) as stream:
+        images = [frame.image for frame in stream]
+    assert {image.shape for image in images} == {(180, 480, 3)}
+    assert [read_number(image) for image in images] == list(range(12))
+    players = "scale=iw*sar:ih:flags=bilinear"  # what players do, by ffmpeg's own program
+    raw = run_ffmpeg("-i", path, "-vf", players, "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
+    expected = np.frombuffer(raw, np.uint8).reshape(-1, 180, 480, 3)[5]
+    difference = np.abs(expected.astype(int) - images[5]).mean()
+    assert difference < 2, f"{difference:.2f} levels"
+
+
+def test_squeezed_pixels_of_a_turned_video_stretch_the_side_that_was_stored_as_width(tmp_path):
+    path = squeezed(tmp_path, turn=90)
+    assert (probe(path).width, probe(path).height) == (180, 480)
+    with frames(path, read_time_table(path), stop=1) as stream:
+        assert next(stream).image.shape == (480, 180, 3)
+
+
+@pytest.mark.parametrize("ratio", ["1281/1280", "9/1"])
+def test_ratios_that_are_leftovers_or_mistakes_are_ignored(tmp_path, ratio):
+    assert probe(squeezed(tmp_path, ratio=ratio)).width == 320
+
+
+def test_the_limit_counts_square_pixels(tmp_path, monkeypatch):
+    path = squeezed(tmp_path)
+    monkeypatch.setattr(container, "MAX_PIXELS", 480 * 180 - 1)
+    with pytest.raises(BadInput, match="480 x 180"):
+        probe(path)

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import cv2
@@ -83,3 +84,9 @@ def test_a_mask_moves_between_two_regions():
     moved = move_to_region(there, TILTED, other)
     expected = cut_out(image, other, 128).astype(np.float32) / 255
     assert (np.abs(moved - expected) > 0.5).mean() < 0.002
+
+
+@pytest.mark.parametrize("change", [{"side": 0.0}, {"side": 1.9}, {"x": math.nan}, {"angle": math.inf}])
+def test_a_region_without_extent_or_place_is_not_usable(change):
+    assert TILTED.usable
+    assert not dataclasses.replace(TILTED, **change).usable

@@ -3,7 +3,8 @@
 import numpy as np
 
 from common.artifacts import bodies as bodies_artifact
-from common.skeletons import HIPS, INDEX
+from common.skeletons import BLAZEPOSE_TO_MHR70, HIPS, INDEX
+from stages.body import assemble
 from stages.body.assemble import LandmarkTrack, body_from_landmarks, reprojection_px
 from stages.body.placement import Intrinsics
 from tests.stages.body.scenes import HEIGHT, MATRIX, WIDTH, project, walking
@@ -52,3 +53,24 @@ def test_who_cannot_be_placed_has_joints_and_no_place():
     assert np.isnan(body.pred_cam_t).all()
     assert np.isfinite(body.pred_keypoints_3d[:, INDEX["left_knee"]]).all()
     assert np.isnan(reprojection_px(body)).all()
+
+
+def test_the_file_projects_exactly_where_focal_lengths_differ(tmp_path):
+    body, _ = make_body()  # 800 and 790 px
+    bodies_artifact.save_person(tmp_path, body)
+    loaded = bodies_artifact.load(tmp_path)[7]
+    worst = reprojection_px(loaded).max()
+    assert worst < 0.01, f"{worst:.4f} px"
+    joints = loaded.keypoints_camera[:, list(BLAZEPOSE_TO_MHR70.values())]
+    (fx, fy), (cx, cy) = loaded.focal_xy[0], loaded.principal_point[0]
+    matrix = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
+    seen = loaded.pred_keypoints_2d[:, list(BLAZEPOSE_TO_MHR70.values())]
+    assert np.abs(project(joints, matrix) - seen).max() < 0.01
+    assert loaded.focal_length.tolist() == [795.0] * FRAMES
+
+
+def test_the_residual_of_a_long_track_is_that_of_its_pieces(monkeypatch):
+    body, _ = make_body(noise=0.04)
+    whole = reprojection_px(body)
+    monkeypatch.setattr(assemble, "_CHUNK", 7)
+    assert np.array_equal(reprojection_px(body), whole)

@@ -1,9 +1,14 @@
 """Jitter goes, motion stays: on uneven time stamps, across dropped frames and outliers, without lag."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from stages.body.smoothing import WINDOW, smooth
+from common.skeletons import BLAZEPOSE_TO_MHR70, HIPS
+from stages.body.assemble import reprojection_px
+from stages.body.smoothing import MAX_WINDOW, WINDOW, smooth, smooth_body, window_for
+from tests.stages.body.test_assemble import FRAMES, STAND, make_body
 
 
 def even(fps=60, seconds=4.0):
@@ -103,3 +108,66 @@ def test_a_joint_that_is_not_trusted_leans_on_its_neighbours():
 def test_too_few_frames_are_left_alone(frames):
     values = np.random.default_rng(0).normal(size=(frames, 2, 3))
     assert np.array_equal(smooth(values, np.arange(frames) / 60), values)
+
+
+@pytest.mark.parametrize("fps", [10, 7.5])
+def test_jitter_goes_at_low_sampling_rates_too(fps):
+    times = even(fps, seconds=20)
+    truth = swing(times, hertz=0.5)
+    noisy = truth + np.random.default_rng(3).normal(0, 0.01, truth.shape)
+    found = smooth(noisy, times, window=window_for(times))
+    before, after = jitter(noisy - truth), jitter(found - truth)
+    assert after < 0.5 * before, f"{before * 1e3:.1f} -> {after * 1e3:.1f} mm/frame^2"
+
+
+def test_the_window_grows_with_the_interval_up_to_a_limit():
+    assert window_for(even(60)) == window_for(even(30)) == window_for(np.array([1.0])) == WINDOW
+    assert window_for(even(10)) == pytest.approx(0.25)
+    assert window_for(even(2.5 / MAX_WINDOW * 0.99)) is None
+
+
+def test_samples_too_far_apart_stay_what_they_are():
+    body, _ = make_body()
+    slow = dataclasses.replace(body, times=np.arange(len(body)) * 0.2)
+    assert smooth_body(slow) is slow
+
+
+def moving(body, fps):
+    """The body as it walks away, joints and place noisy by millimetres."""
+    generator = np.random.default_rng(0)
+    walk = np.outer(np.arange(len(body)) / fps, [0.5, 0, 1.0])
+    joints = body.pred_keypoints_3d + generator.normal(0, 0.01, body.pred_keypoints_3d.shape)
+    hips = joints[:, list(HIPS)].mean(axis=1, keepdims=True)
+    focal, centre = body.focal[:, None], body.principal_point[:, None]
+    place = body.pred_cam_t + walk + generator.normal(0, 0.02, walk.shape)
+    camera = joints - hips + place[:, None]
+    return dataclasses.replace(
+        body,
+        pred_keypoints_3d=(joints - hips).astype(np.float32),
+        pred_keypoints_2d=(camera[..., :2] / camera[..., 2:] * focal + centre).astype(np.float32),
+        pred_cam_t=place.astype(np.float32),
+        times=np.arange(len(body)) / fps,
+    )
+
+
+@pytest.mark.parametrize("fps", [25, 10])
+def test_a_smoothed_body_has_its_origin_between_the_hips_and_lies_on_its_rays(fps):
+    body = moving(make_body()[0], fps)
+    smoothed = smooth_body(body)
+    worst = np.abs(smoothed.pred_keypoints_3d[:, list(HIPS)].mean(axis=1)).max()
+    assert worst < 1e-6, f"mid-hip {worst * 1e3:.3f} mm off"
+    assert {smoothed.pred_keypoints_3d.dtype, smoothed.pred_cam_t.dtype} == {np.dtype(np.float32)}
+    residual = reprojection_px(smoothed).max()
+    assert residual < 0.5, f"{residual:.2f} px"
+    before, after = (jitter(b.keypoints_camera[:, list(BLAZEPOSE_TO_MHR70.values())]) for b in (body, smoothed))
+    assert after < 0.5 * before, f"{before * 1e3:.1f} -> {after * 1e3:.1f} mm/frame^2"
+
+
+def test_frames_without_a_place_keep_their_joints():
+    body, _ = make_body()
+    lost = np.arange(FRAMES) % 10 == 3
+    place = np.where(lost[:, None], np.float32(np.nan), STAND.astype(np.float32))
+    smoothed = smooth_body(dataclasses.replace(body, pred_cam_t=place))
+    assert np.isnan(smoothed.pred_cam_t).any(axis=1).tolist() == lost.tolist()
+    assert np.array_equal(smoothed.pred_keypoints_3d[lost], body.pred_keypoints_3d[lost], equal_nan=True)
+    assert np.isfinite(smoothed.pred_keypoints_3d[:, list(HIPS)]).all()

@@ -68,6 +68,18 @@ def test_recordings_are_described_and_the_unreadable_named_with_its_problem(
     assert run("ingest", tmp_path)[1][-1].endswith("up to date (videos 6, unusable 4)")
 
 
+def test_a_file_whose_name_is_no_video_id_is_left_out_with_a_warning(
+    tmp_path: Path, take: Path, zoo: dict[str, Path]
+) -> None:
+    (take / "cam01.mp4").symlink_to(zoo["plain.mp4"])
+    (take / "my cam.mp4").symlink_to(zoo["plain.mp4"])
+    code, lines = run("ingest", tmp_path)
+    assert code == 0, lines
+    assert any("'my cam.mp4' is left out" in line and "use letters, digits" in line for line in lines), lines
+    assert lines[-1].endswith("ingest take: done (videos 1, refused 1)")
+    assert list(scene.load(tmp_path / "out" / "take" / "scene.json").videos) == ["cam01"]
+
+
 @pytest.mark.parametrize(
     ("files", "expected", "message"),
     [
@@ -75,7 +87,7 @@ def test_recordings_are_described_and_the_unreadable_named_with_its_problem(
         (("cam01.mp4", "cam01.mkv"), 65, "two videos have the same name"),
         (("CAM01.mp4", "cam01.mp4"), 65, "differ only in the case"),
         (("my cam.mp4",), 64, "'my cam' is not accepted"),
-        (("scene.json.mp4",), 65, "cannot be called 'scene.json'"),
+        (("scene.json.mp4",), 64, "cannot be called 'scene.json'"),
     ],
 )
 def test_a_folder_that_is_no_scene_ends_with_its_code_and_one_line(
@@ -106,10 +118,11 @@ def test_a_calibration_that_breaks_its_contract_is_refused(tmp_path: Path, take:
         ({"cam01": {"intrinsics": [[1, 2], [3, 4], [5, 6]]}}, "expected 3x3 numbers"),
         ({"cam01": {"intrinsics": [["1", 0, 0], [0, 1, 0], [0, 0, 1]]}}, "expected 3x3 numbers"),
         ({"cam01": {"intrinsics": [[True, 0, 0], [0, 1, 0], [0, 0, 1]]}}, "expected 3x3 numbers"),
-        ({"cam01": {"intrinsics": [[0, 0, 0], [0, 1, 0], [0, 0, 1]]}}, r"expected \[\[fx, s, cx\]"),
-        ({"cam01": {"intrinsics": [[1, 0, 0], [0, -1, 0], [0, 0, 1]]}}, r"expected \[\[fx, s, cx\]"),
-        ({"cam01": {"intrinsics": [[1, 0, 0], [2, 1, 0], [0, 0, 1]]}}, r"expected \[\[fx, s, cx\]"),
-        ({"cam01": {"intrinsics": [[1, 0, 0], [0, 1, 0], [0, 1, 1]]}}, r"expected \[\[fx, s, cx\]"),
+        ({"cam01": {"intrinsics": [[0, 0, 0], [0, 1, 0], [0, 0, 1]]}}, r"expected \[\[fx, 0, cx\]"),
+        ({"cam01": {"intrinsics": [[1, 0, 0], [0, -1, 0], [0, 0, 1]]}}, r"expected \[\[fx, 0, cx\]"),
+        ({"cam01": {"intrinsics": [[9, 0.5, 0], [0, 9, 0], [0, 0, 1]]}}, "expected a skew of 0 .*, got 0.5"),
+        ({"cam01": {"intrinsics": [[1, 0, 0], [2, 1, 0], [0, 0, 1]]}}, r"expected \[\[fx, 0, cx\]"),
+        ({"cam01": {"intrinsics": [[1, 0, 0], [0, 1, 0], [0, 1, 1]]}}, r"expected \[\[fx, 0, cx\]"),
     ],
 )
 def test_a_calibration_says_which_entry_is_wrong(tmp_path: Path, document: object, message: str) -> None:

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from itertools import permutations
 
 import numpy as np
@@ -27,6 +29,22 @@ def test_more_pairs_beat_cheaper_pairs():
 def test_forbidden_pairs_are_never_made():
     assert assign(np.array([[np.inf, 0.2], [np.inf, 0.1]])) == [(1, 1)]
     assert assign(np.full((2, 3), np.inf)) == []
+
+
+@pytest.mark.parametrize("costs", [[[0.3, np.inf, 0.1]], [[0.3], [np.inf], [0.1]]])
+def test_a_lone_person_gets_the_cheapest(costs):
+    costs = np.array(costs)
+    (pair,) = assign(costs)
+    assert costs[pair] == 0.1
+
+
+def test_following_one_person_does_not_load_scipy():
+    code = (
+        "import sys, numpy as np; from stages.segment.association import assign; "
+        "assign(np.ones((1, 2))); print('scipy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0)])

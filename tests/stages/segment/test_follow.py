@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from stages.segment.follow import MOST_HELD, follow
+from stages.segment.key_frames import KeyFrames
+from stages.segment.tracker import Tracker
 from tests.stages.segment.synthetic import Person, World, walk
 
 RED, WHITE, BLUE = (180, 40, 40), (230, 230, 230), (30, 30, 160)
@@ -181,3 +183,65 @@ def test_who_has_left_is_not_continued_on_a_neighbour_in_the_same_clothes():
     on, frames = owners(world, run(world))
     assert sorted(map(tuple, on.values())) == [(0,), (1,)], on
     assert sorted(len(f) for f in frames.values()) == [30, 60]
+
+
+def test_single_false_detections_never_add_up_to_a_person():
+    places = {0: (380.0, 120.0), 100: (200.0, 110.0), 200: (420.0, 130.0), 300: (250.0, 120.0), 320: (252.0, 120.0)}
+    world = World([Person(walk(400, 60, 90), RED)], 400, ghosts=places)
+    on, _ = owners(world, run(world))
+    assert set(places) <= set(world.detections), "the test needs a look at every false detection"
+    assert on == {1: {0}}, on
+
+
+def test_who_is_lost_after_somebody_has_left_for_good_is_looked_for_soon():
+    gone, hidden = walk(400, 60, 60), walk(400, 400, 400)
+    gone[20:] = np.nan
+    hidden[303:308] = np.nan  # between two regular key frames
+    world = World([Person(gone, RED), Person(hidden, WHITE)], 400)
+    results = run(world, step=50)
+    assert [f for f in world.detections if 150 < f < 303] == [176, 226, 276]
+    first = min(f for f in world.detections if f >= 308)
+    assert first <= 312, f"back in frame 308, looked for in {first}"
+    on, frames = owners(world, results)
+    assert sorted(map(tuple, on.values())) == [(0,), (1,)], on
+    assert sorted(len(f) for f in frames.values()) == [20, 395]
+
+
+def apart(frames, first_until, second_from):
+    """Two people far from each other, of whom the first leaves before the second comes."""
+    first, second = walk(frames, 60, 60), walk(frames, 400, 400)
+    first[first_until:], second[:second_from] = np.nan, np.nan
+    return first, second
+
+
+@pytest.mark.parametrize("present", [None, RED])
+def test_somebody_in_the_clothes_of_who_left_who_enters_elsewhere_gets_a_new_id(present):
+    first, second = apart(140, 30, 100)
+    people = [Person(first, RED), Person(second, RED)]
+    if present:
+        people.append(Person(walk(140, 230, 230), present))
+    world = World(people, 140)
+    on, _ = owners(world, run(world))
+    assert sorted(map(tuple, on.values())) == [(n,) for n in range(len(people))], on
+
+
+def test_who_comes_back_elsewhere_in_clothes_of_their_own_has_the_old_id():
+    path = walk(140, 60, 60)
+    path[30:100], path[100:] = np.nan, (400, 120)
+    world = World([Person(path, RED), Person(walk(140, 230, 230), WHITE)], 140)
+    on, _ = owners(world, run(world))
+    assert sorted(map(tuple, on.values())) == [(0,), (1,)], on
+
+
+def test_of_those_who_left_only_what_it_takes_to_know_them_again_is_kept():
+    path = walk(60, 200, 200)
+    path[20:] = np.nan
+    world = World([Person(path, RED)], 60)
+    tracker = Tracker(look=world.look, detect=world.detect, key_frames=KeyFrames(20))
+    for frame in world.stream():
+        tracker.step(frame.image)
+    assert tracker.tracks == {}
+    (kept,) = tracker.lost.values()
+    size = sum(value.nbytes for value in vars(kept).values() if isinstance(value, np.ndarray))
+    assert size < 1000, f"{size} bytes"
+    assert not any(hasattr(value, "landmarks") for value in vars(kept).values())

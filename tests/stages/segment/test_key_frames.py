@@ -2,7 +2,7 @@ from stages.segment.key_frames import KeyFrames
 
 
 def due_frames(key_frames, count, **state):
-    state = {"movement": 0.0, "touching": False, "missing": False} | state
+    state = {"movement": 0.0, "touching": False, "missing": set()} | state
     return [i for i in range(count) if key_frames.due(**state)]
 
 
@@ -11,7 +11,7 @@ def test_quiet_people_are_looked_for_every_step():
 
 
 def test_a_step_of_one_is_every_frame():
-    assert due_frames(KeyFrames(1), 4, missing=True) == [0, 1, 2, 3]
+    assert due_frames(KeyFrames(1), 4, missing={0}) == [0, 1, 2, 3]
 
 
 def test_fast_or_touching_people_are_looked_for_five_times_as_often():
@@ -20,11 +20,23 @@ def test_fast_or_touching_people_are_looked_for_five_times_as_often():
 
 
 def test_a_lost_person_is_looked_for_soon_and_then_less_and_less():
-    assert due_frames(KeyFrames(50), 160, missing=True) == [0, 4, 12, 28, 60, 110]
+    assert due_frames(KeyFrames(50), 160, missing={0}) == [0, 4, 12, 28, 60, 110]
 
 
 def test_who_was_found_again_is_looked_for_soon_when_lost_again():
     key_frames = KeyFrames(50)
-    due_frames(key_frames, 61, missing=True)
+    due_frames(key_frames, 61, missing={0})
     due_frames(key_frames, 5)
-    assert due_frames(key_frames, 3, missing=True) == [0]
+    assert due_frames(key_frames, 3, missing={0}) == [0]
+
+
+def test_who_is_lost_after_somebody_else_is_looked_for_just_as_soon():
+    key_frames = KeyFrames(50)
+    assert due_frames(key_frames, 62, missing={0})[-1] == 60
+    assert due_frames(key_frames, 40, missing={0, 1}) == [2, 10, 26]
+
+
+def test_who_is_given_up_does_not_start_the_search_for_the_others_again():
+    key_frames = KeyFrames(50)
+    assert due_frames(key_frames, 30, missing={0, 1}) == [0, 4, 12, 28]
+    assert due_frames(key_frames, 40, missing={1}) == [30]

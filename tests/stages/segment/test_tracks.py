@@ -6,7 +6,7 @@ import pytest
 
 from stages.segment.appearance import BINS
 from stages.segment.tracker import distinct
-from stages.segment.tracks import Observation, Track, continuation_cost, return_cost, same_person, touching
+from stages.segment.tracks import Observation, Track, continuation_cost, return_costs, same_person, touching
 from tests.stages.segment.synthetic import BODY, landmarks
 
 
@@ -40,14 +40,50 @@ def test_other_colours_do_not_continue_a_track_however_near():
 def test_unknown_colours_do_not_forbid_to_continue_but_to_return():
     nothing = dataclasses.replace(seen(), colours=np.full((2, 3, BINS), np.nan, np.float32))
     assert continuation_cost(track(), nothing, frame=11) < math.inf
-    assert return_cost(track(), nothing, frame=11) == math.inf
+    assert returns([track()], [nothing], frame=11) == [[math.inf]]
+
+
+def returns(lost, newcomers, present=(), *, frame):
+    return return_costs([t.remembered() for t in lost], newcomers, present, frame=frame).tolist()
+
+
+def dressed(shade, x=800.0, number=1):
+    last = seen(x, shade=shade)
+    return track(number=number, last=last, colours=last.colours)
+
+
+FAR = 100 + 1.6 * 131
 
 
 def test_the_lost_return_nearby_at_first_and_anywhere_after_a_while():
-    far = seen(100 + 1.6 * 131)
-    assert return_cost(track(), far, frame=30) == math.inf
-    assert return_cost(track(), far, frame=80) < math.inf
-    assert return_cost(track(), seen(shade=12), frame=80) == math.inf
+    far, other = seen(FAR), dressed(12)
+    assert returns([track()], [seen(120.0)], frame=30)[0][0] < math.inf
+    assert returns([track()], [far], [other], frame=30) == [[math.inf]]
+    assert returns([track()], [far], [other], frame=80)[0][0] < math.inf
+    assert returns([track(), other], [far], frame=80)[0][0] < math.inf
+    assert returns([track()], [seen(shade=12)], frame=80) == [[math.inf]]
+
+
+@pytest.mark.parametrize("twin", ["lost", "present", "coming"])
+def test_nobody_returns_elsewhere_as_long_as_it_might_be_somebody_else(twin):
+    other = dressed(12)
+    lost = [track(), dressed(4)] if twin == "lost" else [track()]
+    newcomers = [seen(FAR), seen(FAR + 100)] if twin == "coming" else [seen(FAR)]
+    present = [other, dressed(4)] if twin == "present" else [other]
+    assert np.isinf(returns(lost, newcomers, present, frame=80)).all()
+
+
+def test_colours_prove_nothing_elsewhere_without_anybody_to_compare_them_to():
+    assert returns([track()], [seen(FAR)], frame=80) == [[math.inf]]
+
+
+def test_colours_that_are_not_seen_might_be_the_same():
+    unknown = track(colours=np.full((2, 3, BINS), np.nan, np.float32))
+    assert returns([track()], [seen(FAR)], [dressed(12), unknown], frame=80) == [[math.inf]]
+
+
+def test_near_the_old_place_a_twin_elsewhere_does_not_matter():
+    assert returns([track()], [seen(120.0)], [dressed(4)], frame=80)[0][0] < math.inf
 
 
 def test_of_two_looks_at_one_body_the_surer_one_counts():

@@ -65,5 +65,9 @@ def test_an_unknown_backend_and_a_missing_model_say_so():
         create("nlf2")
     with pytest.raises(ModelUnavailable, match="ghost weights fetch"):
         create("embedded")
+
+
+@pytest.mark.parametrize("name", ["embedded", "fake"])
+def test_no_backend_says_yes_to_a_device_that_it_does_not_use(name):
     with pytest.raises(ModelUnavailable, match="CPU"):
-        create("embedded", device="cuda")
+        create(name, device="cuda")

@@ -10,13 +10,19 @@ from stages.segment.backends import create
 from stages.segment.backends.fake import FOCAL, body_at, place_at
 
 
-def frames(count, *, height=180, width=320, start=0.0, rate=10.0):
-    return [Frame(i, start + i / rate, np.zeros((height, width, 3), np.uint8), corrupt=False) for i in range(count)]
+def frames(count, *, height=180, width=320, start=0.0, rate=10.0, brightness=100):
+    image = np.full((height, width, 3), brightness, np.uint8)
+    return [Frame(i, start + i / rate, image, corrupt=False) for i in range(count)]
 
 
 def test_two_people_are_in_every_frame_with_constant_ids():
     for result in create("fake").segment(frames(20)):
         assert [p.id for p in result.people] == [1, 2]
+
+
+def test_nobody_is_in_black_frames():
+    results = list(create("fake").segment([*frames(2, brightness=7), *frames(2, brightness=8)]))
+    assert [len(result.people) for result in results] == [0, 0, 2, 2]
 
 
 def test_landmarks_in_pixels_are_the_projection_of_those_in_metres():

@@ -117,7 +117,8 @@ def _recordings(task: Task) -> dict[str, str]:
     names = list(recordings.list_recordings(task.data, task.scene).values())
     if task.data.size(f"{task.scene}/{recordings.CALIBRATION}") is not None:
         names.append(recordings.CALIBRATION)
-    return {name: _recording(task.data.localize(f"{task.scene}/{name}")) for name in names}
+    refused = dict.fromkeys(recordings.refused_recordings(task.data, task.scene), "refused")
+    return refused | {name: _recording(task.data.localize(f"{task.scene}/{name}")) for name in names}
 
 
 def _recording(path: Path) -> str:

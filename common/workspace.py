@@ -82,6 +82,10 @@ class Workspace:
         self.recording_bytes = sum(data.size(f"{self.scene}/{name}") or 0 for name in names.values())
         return {video: data.localize(f"{self.scene}/{name}") for video, name in names.items()}
 
+    def refused(self) -> dict[str, str]:
+        """Files of the scene's folder whose names cannot become video ids: file name -> reason."""
+        return recordings.refused_recordings(self._data_root(), self.scene)
+
     def source_file(self, name: str) -> Path | None:
         """A file beside the recordings, such as a calibration; None if there is none."""
         key = f"{self.scene}/{name}"

@@ -103,7 +103,8 @@ def run(
             local.run()
     finally:
         sys.stdout.write(summary(local.units, output=output.uri, refused=chosen.refused) + "\n")
-    complete = all(unit.state.good for unit in local.units) and not chosen.refused
+    left_out = any(unit.manifest.found.get("refused") for unit in local.units if unit.manifest is not None)
+    complete = all(unit.state.good for unit in local.units) and not chosen.refused and not left_out
     return ExitCode.DONE if complete else ExitCode.SOME_FAILED
 
 

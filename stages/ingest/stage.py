@@ -17,12 +17,12 @@ def run(workspace: Workspace, options: NoOptions) -> None:
     A file whose name cannot become a video id is left out with a warning.
     """
     from common.artifacts import scene
-    from common.recordings import CALIBRATION, refused_recordings
+    from common.recordings import CALIBRATION
     from stages.ingest.calibration import read_intrinsics
     from stages.ingest.describe import describe_recording
 
     recordings = workspace.recordings()
-    refused = refused_recordings(workspace._data_root(), workspace.scene)
+    refused = workspace.refused()
     for name, reason in refused.items():
         workspace.warn(f"{name!r} is left out: {reason} Rename it, then run again.")
     calibration = workspace.source_file(CALIBRATION)

@@ -194,7 +194,7 @@ def test_videos_with_names_that_are_not_accepted_are_left_out_and_the_others_kep
     for name in ("my cam", "cam..03"):
         shutil.copy(video, data / "take" / f"{name}.mp4")
     done = run(data, tmp_path / "out")
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == ExitCode.SOME_FAILED, done.stdout + done.stderr
     for name in ("my cam", "cam..03"):
         assert f"'{name}.mp4' is left out" in done.stdout + done.stderr, done.stdout + done.stderr
     assert list(scene.load(tmp_path / "out" / "take" / "scene.json").videos) == ["cam01", "cam02"]

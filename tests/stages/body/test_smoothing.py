@@ -133,7 +133,7 @@ def test_samples_too_far_apart_stay_what_they_are():
 
 
 def moving(body, fps):
-    """The body as it walks away, joints and place noisy by millimetres."""
+    """The body as it walks away, joints and place noisy by centimetres, each joint trusted now more, now less."""
     generator = np.random.default_rng(0)
     walk = np.outer(np.arange(len(body)) / fps, [0.5, 0, 1.0])
     joints = body.pred_keypoints_3d + generator.normal(0, 0.01, body.pred_keypoints_3d.shape)
@@ -147,6 +147,9 @@ def moving(body, fps):
         pred_keypoints_2d=(camera[..., :2] / camera[..., 2:] * focal + centre).astype(np.float32),
         pred_cam_t=place.astype(np.float32),
         times=np.arange(len(body)) / fps,
+        confidence=np.where(body.confidence > 0, generator.uniform(0.05, 1, body.confidence.shape), 0).astype(
+            np.float32
+        ),
     )
 
 
@@ -157,8 +160,8 @@ def test_a_smoothed_body_has_its_origin_between_the_hips_and_lies_on_its_rays(fp
     worst = np.abs(smoothed.pred_keypoints_3d[:, list(HIPS)].mean(axis=1)).max()
     assert worst < 1e-6, f"mid-hip {worst * 1e3:.3f} mm off"
     assert {smoothed.pred_keypoints_3d.dtype, smoothed.pred_cam_t.dtype} == {np.dtype(np.float32)}
-    residual = reprojection_px(smoothed).max()
-    assert residual < 0.5, f"{residual:.2f} px"
+    residual = np.median(reprojection_px(smoothed))
+    assert residual < 0.25, f"{residual:.2f} px; 0.9 to 1.0 where joints and place are smoothed apart"
     before, after = (jitter(b.keypoints_camera[:, list(BLAZEPOSE_TO_MHR70.values())]) for b in (body, smoothed))
     assert after < 0.5 * before, f"{before * 1e3:.1f} -> {after * 1e3:.1f} mm/frame^2"
 

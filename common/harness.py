@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+import itertools
 import logging
 import os
 import resource
@@ -26,19 +27,24 @@ from common.manifest import (
     Manifest,
     RunRecord,
     encode,
+    encode_ledger,
     failure_key,
+    ledger_key,
     lock_key,
     manifest_key,
+    read_ledger,
+    read_manifest,
     unit_name,
 )
 from common.plan import Plan, Task, plan
 from common.published import Published
-from common.storage.interface import Storage, StoredFile
+from common.storage.interface import StoredFile
 from common.workspace import Workspace
 
 __all__ = ["Outcome", "Plan", "Status", "Task", "execute", "finished", "plan", "record_failure"]
 
 _LOG = logging.getLogger("ghost")
+_FOREIGN = ".before-ghost"  # appended to the names of files and folders that lay where results belong
 
 
 class Status(enum.Enum):
@@ -141,6 +147,7 @@ def _check_video(task: Task) -> None:
 def _attempt(task: Task, planned: Plan, *, force: bool) -> Outcome:
     stage, output = task.stage, task.output
     unit = (task.scene, stage.name, task.video)
+    _occupied(task)  # a link in the way is refused before the work, not after it
     started, wall, cpu = _now(), time.monotonic(), _cpu_seconds()
     with output.attempt(task.scene, f"{stage.name}.{unit_name(task.video)}") as folder:
         workspace = Workspace(planned.published, folder, stage=stage.name, video=task.video, data=task.data)
@@ -156,32 +163,30 @@ def _attempt(task: Task, planned: Plan, *, force: bool) -> Outcome:
             bytes_read=workspace.recording_bytes + _bytes_of_inputs(planned),
             bytes_written=sum(file.bytes for file in files),
         )
-        manifest = Manifest(
-            stage=stage.name,
-            scene=task.scene,
-            video=task.video,
-            key=planned.key,
-            files=files,
-            inputs=planned.inputs,
-            options=planned.options,
-            weights=planned.weights,
-            code=planned.code,
-            packages=planned.packages,
-            found=workspace.found,
-            counts=workspace.counts,
-            warnings=tuple(workspace.warnings),
-            record=record,
-        )
-        content = encode(manifest)
         with output.lock(lock_key(*unit)):
             other = None if force else finished(task, planned, Published(output, task.scene))
             if other is not None:
                 output.remove(failure_key(*unit))
                 return Outcome(Status.OTHER_WAS_FIRST, other)
-            obsolete = _present(task) - {file.key for file in files}
-            output.commit(
-                folder, task.scene, files, obsolete=sorted(obsolete), manifest=manifest_key(*unit), content=content
+            obsolete = _make_room(task, files, workspace)
+            manifest = Manifest(
+                stage=stage.name,
+                scene=task.scene,
+                video=task.video,
+                key=planned.key,
+                files=files,
+                inputs=planned.inputs,
+                options=planned.options,
+                weights=planned.weights,
+                code=planned.code,
+                packages=planned.packages,
+                found=workspace.found,
+                counts=workspace.counts,
+                warnings=tuple(workspace.warnings),
+                record=record,
             )
+            target, content = manifest_key(*unit), encode(manifest)
+            output.commit(folder, task.scene, files, obsolete=obsolete, manifest=target, content=content)
             output.remove(failure_key(*unit))
     return Outcome(Status.DONE, manifest)
 
@@ -205,24 +210,46 @@ def _places(task: Task) -> tuple[str, ...]:
     return tuple(artifact.key(task.video) for artifact in task.stage.writes)
 
 
-def _present(task: Task) -> set[str]:
-    """Keys of all files that lie where the unit's results belong, whoever put them there.
+def _occupied(task: Task) -> dict[str, str]:
+    """What lies where the unit's results belong, whoever put it there: key -> place. Raises DiskError for a link."""
+    base = f"{task.scene}/"
+    return {key.removeprefix(base): place for place in _places(task) for key in task.output.occupied(base + place)}
 
-    The old manifest would not do: an attempt killed while publishing has removed it, and left some of its files.
+
+def _make_room(task: Task, files: tuple[StoredFile, ...], workspace: Workspace) -> list[str]:
+    """Notes what is about to be published, and sets aside what others have put in its place.
+
+    What this unit has published earlier is known from its manifest, and from a note in case that was removed by an
+    attempt killed while publishing. Whatever else lies there, such as results of the original ghost, is somebody's
+    work; but left in a folder of results, readers would take it for one.
+
+    Returns:
+        Keys of the unit's own earlier files that the new result does not replace.
     """
-    found = set()
-    for place in _places(task):
-        if place.endswith("/"):
-            found |= _files_below(task.output, f"{task.scene}/{place}")
-        elif task.output.size(f"{task.scene}/{place}") is not None:
-            found.add(f"{task.scene}/{place}")
-    return {key.removeprefix(f"{task.scene}/") for key in found}
+    output, unit = task.output, (task.stage.name, task.video)
+    old = read_manifest(output, task.scene, *unit)
+    own = read_ledger(output, task.scene, *unit) | {file.key for file in (old.files if old is not None else ())}
+    occupied = _occupied(task)
+    aside = {key: _aside(task, key, place) for key, place in occupied.items() if key not in own}
+    if aside:
+        first = next(iter(aside))
+        workspace.warn(
+            f"{task.title}: files that ghost did not write lay where its results go; they were kept under another "
+            f"name: {len(aside)} of them, such as {first}, now {aside[first]}."
+        )
+        output.set_aside({f"{task.scene}/{key}": f"{task.scene}/{new}" for key, new in aside.items()})
+    new = {file.key for file in files}
+    obsolete = (occupied.keys() & own) - new
+    output.write(ledger_key(task.scene, *unit), encode_ledger(new | obsolete))
+    return sorted(obsolete)
 
 
-def _files_below(storage: Storage, folder: str) -> set[str]:
-    keys = storage.list(folder)
-    below = (_files_below(storage, key) for key in keys if key.endswith("/"))
-    return {key for key in keys if not key.endswith("/")}.union(*below)
+def _aside(task: Task, key: str, place: str) -> str:
+    """A free name for a file beside its place: "cam01/json_data.before-ghost/000.json"."""
+    root = place.rstrip("/")
+    numbers = itertools.chain(("",), (f"-{number}" for number in itertools.count(2)))
+    names = (f"{root}{_FOREIGN}{number}{key.removeprefix(root)}" for number in numbers)
+    return next(name for name in names if task.output.size(f"{task.scene}/{name}") is None)
 
 
 def _bytes_of_inputs(planned: Plan) -> int:

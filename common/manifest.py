@@ -7,7 +7,7 @@ nothing else counts, above all not the mere existence of a file.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -99,6 +99,30 @@ def failure_key(scene: str, stage: str, video: str | None) -> str:
 def lock_key(scene: str, stage: str, video: str | None) -> str:
     """The lock file of a unit."""
     return f"{scene}/{FOLDER}/{stage}/{unit_name(video)}.lock"
+
+
+def ledger_key(scene: str, stage: str, video: str | None) -> str:
+    """The note of all files that the unit has ever begun to publish and that may still lie there.
+
+    It is written before they are, so whatever else lies in their place is somebody else's, even after a kill, and even
+    if the manifest is gone.
+    """
+    return f"{scene}/{FOLDER}/{stage}/{unit_name(video)}.files"
+
+
+def encode_ledger(keys: Collection[str]) -> bytes:
+    """The bytes of such a note."""
+    return (json.dumps(sorted(keys), indent=0) + "\n").encode()
+
+
+def read_ledger(storage: Storage, scene: str, stage: str, video: str | None) -> frozenset[str]:
+    """The keys in the note of a unit, relative to the scene; none if there is no note, or a torn one."""
+    content = storage.read(ledger_key(scene, stage, video))
+    try:
+        keys = json.loads(content or b"[]")
+    except (ValueError, RecursionError):
+        return frozenset()
+    return frozenset(key for key in keys if isinstance(key, str)) if isinstance(keys, list) else frozenset()
 
 
 def encode(record: Manifest | Failure) -> bytes:

@@ -108,7 +108,7 @@ class Stage:
         reads: artifacts without which it cannot run. A scene stage that reads a video artifact gets it from every
             video that has one, and learns which have none.
         may_read: artifacts that it uses when they are there.
-        writes: artifacts that it may publish, and nobody else; whatever else lies in their places is removed.
+        writes: artifacts that it may publish, and nobody else; whatever else lies in their places is set aside.
         run: does the work, on local files only.
         options: a frozen dataclass made with `option`.
         source: whether it opens the recordings themselves (needs the data root).

@@ -5,7 +5,7 @@ An implementation stands for one root. Stages never see it: they get local paths
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +54,19 @@ class Storage(Protocol):
 
     def list(self, prefix: str) -> list[str]:
         """Keys of the files directly in the folder `prefix` ("" is the root), sorted. Folders end in "/"."""
+        ...
+
+    def occupied(self, place: str) -> tuple[str, ...]:
+        """Keys of what lies where results are to be published, sorted: the file `place` or, if it ends in "/", all
+        files below that folder. Hidden files are of no account.
+
+        Raises:
+            DiskError: a link to a folder, which is never written or removed through, or a folder instead of a file.
+        """
+        ...
+
+    def set_aside(self, moves: Mapping[str, str]) -> None:
+        """Renames files: key -> new key, which must be free."""
         ...
 
     def localize(self, key: str) -> Path:

@@ -11,10 +11,10 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from common.errors import InputMissing, UsageError, from_os_error
+from common.errors import DiskError, InputMissing, UsageError, from_os_error
 from common.signals import uninterrupted
 from common.storage.interface import StoredFile
 from common.storage.locks import is_unsupported, try_lock, wait_for_lock
@@ -44,6 +44,19 @@ class LocalStorage:
             raise UsageError(f"{key!r} leads out of {self.root}.")
         return self.root.joinpath(*parts)
 
+    def _refuse_links(self, folders: Collection[Path]) -> None:
+        """Raises DiskError where a folder inside a scene is a link: what lies behind it is not ours to change.
+
+        The root and the scenes themselves may be links.
+        """
+        inside = {up for folder in folders for up in (folder, *folder.parents) if up.is_relative_to(self.root)}
+        for folder in sorted(inside):
+            if len(folder.relative_to(self.root).parts) > 1 and folder.is_symlink():
+                raise DiskError(
+                    f"{folder} is a link to another folder, and nothing is written or removed through it. "
+                    "Remove the link, or choose another output folder."
+                )
+
     def read(self, key: str) -> bytes | None:
         """The content of a file, or None."""
         try:
@@ -58,6 +71,7 @@ class LocalStorage:
             with _writing(path):
                 write_atomically(path, content)
             return
+        self._refuse_links([path.parent])
         with self.attempt(scene, "write") as folder, _writing(path):
             _write_durably(folder / "content", content)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,6 +82,7 @@ class LocalStorage:
         """Removes a file if it exists."""
         path = self._path(key)
         if os.path.lexists(path):  # a read-only file system refuses even to remove what is not there
+            self._refuse_links([path.parent])
             with _writing(path):
                 path.unlink(missing_ok=True)
                 sync_folder(path.parent)
@@ -104,6 +119,38 @@ class LocalStorage:
         except NotADirectoryError as error:
             raise InputMissing(f"{folder} is a file; a folder is expected.") from error
 
+    def occupied(self, place: str) -> tuple[str, ...]:
+        """What lies where results are to be published."""
+        path, base = self._path(place.rstrip("/")), place.rstrip("/")
+        if not place.endswith("/"):
+            self._refuse_links([path.parent])
+            if path.is_dir():
+                raise DiskError(f"{path} is a folder; a file of this name is to be written. Move it away.")
+            return (base,) if os.path.lexists(path) else ()
+        self._refuse_links([path])
+        if not path.is_dir():
+            return ()
+        found: set[str] = set()
+        with _writing(path):
+            for folder, folders, files in os.walk(path, onerror=_raise):
+                self._refuse_links([Path(folder, name) for name in folders])
+                inside = Path(folder).relative_to(path)
+                found |= {f"{base}/{(inside / name).as_posix()}" for name in files if not name.startswith(".")}
+        return tuple(sorted(found))
+
+    def set_aside(self, moves: Mapping[str, str]) -> None:
+        """Renames files."""
+        paths = [(self._path(key), self._path(new)) for key, new in moves.items()]
+        folders = {path.parent for pair in paths for path in pair}
+        self._refuse_links(folders)
+        for source, target in paths:
+            with _writing(target):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                source.rename(target)
+        for folder in self._with_parents(folders):
+            with _writing(folder):
+                sync_folder(folder)
+
     def localize(self, key: str) -> Path:
         """The file itself."""
         return self._path(key)
@@ -112,6 +159,7 @@ class LocalStorage:
     def attempt(self, scene: str, label: str) -> Iterator[Path]:
         """A private folder inside the scene, so that publishing is a rename on one file system."""
         parent = self._path(scene) / _ATTEMPTS
+        self._refuse_links([parent])
         folder = parent / f"{label}.{secrets.token_hex(6)}"
         alive = None
         try:
@@ -136,6 +184,7 @@ class LocalStorage:
         """Removes the attempts of dead processes."""
         parent = self._path(scene) / _ATTEMPTS
         if parent.is_dir() and any(parent.iterdir()):
+            self._refuse_links([parent])
             with _locked(self._path(f"{scene}/{_SWEEPING}")) as is_locked, _writing(parent):
                 if is_locked:
                     _sweep(parent)
@@ -166,6 +215,7 @@ class LocalStorage:
         moves = [(attempt / file.key, self._path(f"{scene}/{file.key}")) for file in files]
         old = [destination for _, destination in moves] + [self._path(f"{scene}/{key}") for key in obsolete]
         folders = {destination.parent for _, destination in moves} | {target.parent, aside}
+        self._refuse_links({path.parent for path in old} | folders)
         with _writing(target):
             for folder in folders:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -207,6 +257,10 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _write_durably(path: Path, content: bytes) -> None:

@@ -57,7 +57,7 @@ def reprojection_residuals(body: PersonBody) -> Floats:
     """(n, 70) pixels between the 2D keypoints and the pinhole projection of the 3D ones; NaN where not observed."""
     points = body.keypoints_camera.astype(np.float64)
     depth = np.where(points[..., 2] > 0, points[..., 2], np.nan)  # behind the camera there is no projection
-    scale = body.focal_length.astype(np.float64)[:, None, None] / depth[..., None]
+    scale = body.focal.astype(np.float64)[:, None] / depth[..., None]
     projected = points[..., :2] * scale + body.principal_point.astype(np.float64)[:, None]
     distance: Floats = np.linalg.norm(projected - body.pred_keypoints_2d, axis=-1)
     return distance

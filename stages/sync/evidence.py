@@ -19,7 +19,7 @@ SINGLE_ABOVE = 9_000  # grid steps from which spectra are in single precision: 5
 
 @dataclass(frozen=True)
 class Evidence:
-    """Curves of a scene; videos by position in the input, tracks by position among those of the video that are compared.
+    """Curves of a scene; videos by position in the input, tracks by position among the video's compared tracks.
 
     Tracks that are known for less time than the least overlap cannot agree with anybody: they are not compared.
 

@@ -202,8 +202,8 @@ def person_features(track: PersonTrack, grid: Grid, *, detrend: bool) -> Feature
             the trend is the signal and the correlation is centred instead.
 
     Returns:
-        Features with 88 columns on the span of the track. A column that never varies is unknown throughout: it has nothing to say, and
-        dividing by its spread would turn rounding errors into a signal.
+        Features with 88 columns on the span of the track. A column that never varies is unknown throughout: it has
+        nothing to say, and dividing by its spread would turn rounding errors into a signal.
     """
     begin, span = track_grid(track, grid)
     points = resample(track.times, body_points(track), span)

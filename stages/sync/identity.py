@@ -182,7 +182,7 @@ def continued(
 
 
 def link_tracks(couples: Mapping[Pair, Couples], starts: Floats, *, rate: float, min_z: float) -> list[Link]:
-    """Couples that agree at the consensus, best first; no person twice at one time in a video, also through third videos.
+    """Couples that agree at the consensus, best first; nobody twice at one time in a video, also through third videos.
 
     Args:
         couples: of pairs of videos (i, j), i < j.

@@ -21,9 +21,10 @@ class VideoStart:
     Attributes:
         video: its id.
         start_time: scene time of the video's PTS 0, seconds; the earliest of all is 0. None: unknown.
-        half_width: half the 95 % interval, seconds, of start_time minus the mean start_time of the *other* videos of its
-            component. It is not the interval of start_time alone, which is fixed by the earliest video being 0, nor of
-            the difference between two videos, which PairOffset has. None where nothing that agrees connects the video.
+        half_width: half the 95 % interval, seconds, of start_time minus the mean start_time of the *other* videos of
+            its component. It is not the interval of start_time alone, which is fixed by the earliest video being 0,
+            nor of the difference between two videos, which PairOffset has. None where nothing that agrees connects
+            the video with the others.
         verdict: how far to trust it.
         component: number of the group of videos in which the start is known, from 0; None: in none. Only in
             component 0 it is a start_time; the others are related among themselves alone (see Component).

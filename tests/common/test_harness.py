@@ -281,11 +281,91 @@ def test_files_of_a_former_result_go(finished: Bench) -> None:
 
 
 def test_files_that_an_attempt_killed_while_publishing_left_behind_go(finished: Bench) -> None:
-    """Without a manifest nobody remembers them; a reader that lists the folder would take them for results."""
-    (finished.results / "_manifests" / "marks" / "cam01.json").unlink()
-    (finished.results / "cam01" / "json_data" / "017.json").write_text("of an earlier attempt")
+    """Without a manifest only the note remembers them; a reader that lists the folder would take them for results."""
+    finished.options["marks"] = {"parts": 9}
     finished.run()
-    assert "cam01/json_data/017.json" not in finished.files()
+    (finished.results / "_manifests" / "marks" / "cam01.json").unlink()
+    finished.options["marks"] = {"parts": 1}
+    finished.run()
+    assert [key for key in finished.files() if key.startswith("cam01/json_data")] == ["cam01/json_data/000.json"]
+
+
+@pytest.mark.parametrize("ledger", [b"", b"{", b"7", b'{"a": 1}', b"[1, []]", b"\xff"])
+def test_a_torn_note_makes_nothing_worse_than_unknown(finished: Bench, ledger: bytes) -> None:
+    (finished.results / "_manifests" / "marks" / "cam01.files").write_bytes(ledger)
+    finished.options["marks"] = {"parts": 1}
+    finished.run()
+    assert [key for key in finished.files() if key.startswith("cam01/json_data")] == ["cam01/json_data/000.json"]
+
+
+def test_results_of_another_program_are_kept_beside_and_mentioned(bench: Bench) -> None:
+    """The original ghost used the same places."""
+    theirs = {"cam01/json_data/000.json": b"theirs", "cam01/json_data/a/b": b"deep", "cam01/mask_data.npz": b"masks"}
+    for key, content in theirs.items():
+        (bench.results / key).parent.mkdir(parents=True, exist_ok=True)
+        (bench.results / key).write_bytes(content)
+    bench.run()
+    files = bench.files()
+    assert files["cam01/json_data/000.json"] == b"0 one"
+    assert files["cam01/mask_data.npz"] == b"one"
+    assert "cam01/json_data/a/b" not in files
+    kept = {key: content for key, content in files.items() if "before-ghost" in key}
+    assert kept == {
+        "cam01/json_data.before-ghost/000.json": b"theirs",
+        "cam01/json_data.before-ghost/a/b": b"deep",
+        "cam01/mask_data.npz.before-ghost": b"masks",
+    }
+    manifest = read_manifest(bench.output, "take", "marks", "cam01")
+    assert manifest is not None
+    (warning,) = manifest.warnings
+    assert "files that ghost did not write" in warning
+    assert "3 of them, such as cam01/" in warning
+    assert bench.run() == set()
+
+
+def test_what_is_set_aside_twice_overwrites_nothing(finished: Bench) -> None:
+    folder = finished.results / "cam01" / "json_data"
+    for times in (2, 3):
+        (folder / "notes.txt").write_text(f"{times}")
+        finished.options["marks"] = {"times": times}
+        finished.run()
+    files = finished.files()
+    assert files["cam01/json_data.before-ghost/notes.txt"] == b"2"
+    assert files["cam01/json_data.before-ghost-2/notes.txt"] == b"3"
+
+
+@pytest.mark.parametrize("link", ["cam01", "cam01/json_data", "cam01/json_data/below"])
+def test_nothing_is_written_or_removed_through_a_linked_folder(finished: Bench, link: str) -> None:
+    folder, elsewhere = finished.results / link, finished.folder / "elsewhere"
+    if folder.exists():
+        folder.rename(elsewhere)
+    else:
+        elsewhere.mkdir()
+    (elsewhere / "mine.txt").write_text("mine")
+    folder.symlink_to(elsewhere)
+    before = {path: path.read_bytes() for path in elsewhere.rglob("*") if path.is_file()}
+    finished.options["marks"] = {"times": 2}
+    with pytest.raises(DiskError, match=f"{folder} is a link to another folder"):
+        finished.execute(MARKS, "cam01")
+    assert {path: path.read_bytes() for path in elsewhere.rglob("*") if path.is_file()} == before
+    assert finished.execute(MARKS, "cam02").status is Status.DONE, "the other videos go on"
+
+
+def test_a_linked_folder_is_refused_before_the_work(finished: Bench) -> None:
+    def work(workspace: Workspace, options: NoOptions) -> None:
+        raise AssertionError
+
+    (finished.results / "cam01" / "frames" / "linked").symlink_to(finished.folder)
+    with pytest.raises(DiskError, match="is a link"):
+        finished.execute(replace(HEADS, run=work), "cam01", force=True)
+
+
+def test_the_scene_itself_may_be_a_link(bench: Bench) -> None:
+    (bench.folder / "large_disk").mkdir()
+    bench.results.parent.mkdir()
+    bench.results.symlink_to(bench.folder / "large_disk")
+    assert bench.run() == ALL
+    assert bench.run() == set()
 
 
 def test_what_other_stages_and_the_user_put_beside_the_results_stays(finished: Bench) -> None:

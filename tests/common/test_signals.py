@@ -1,5 +1,6 @@
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
@@ -7,7 +8,17 @@ from common.errors import Terminated
 from common.signals import signals_as_errors, uninterrupted
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.fixture(autouse=True)
+def as_in_a_terminal() -> Iterator[None]:
+    """Nothing is ignored, even if the tests run in the background or under nohup."""
+    numbers = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_becomes_an_error(number: int) -> None:
     with pytest.raises(Terminated, match=f"stopped by {signal.Signals(number).name}"), signals_as_errors():
         os.kill(os.getpid(), number)
@@ -72,3 +83,12 @@ def test_a_later_run_in_the_same_process_can_be_stopped_as_well() -> None:
     for _ in range(2):
         with pytest.raises(Terminated), signals_as_errors():
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_what_the_process_was_started_to_ignore_stays_ignored(number: int) -> None:
+    """So nohup means what it says."""
+    signal.signal(number, signal.SIG_IGN)
+    with signals_as_errors():
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is signal.SIG_IGN

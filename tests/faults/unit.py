@@ -59,7 +59,7 @@ class SlowUnit:
 
     def leftovers(self) -> list[str]:
         """All that neither a result nor a record is."""
-        known = {"slow/cam01.json", "slow/cam01.lock", ".attempts.lock"}
+        known = {"slow/cam01.json", "slow/cam01.lock", "slow/cam01.files", ".attempts.lock"}
         records = self.scene / "_manifests"
         paths = [p.relative_to(records).as_posix() for p in records.rglob("*") if p.is_file() or not any(p.iterdir())]
         return sorted(set(paths) - known - {"attempts", "slow/failed"})

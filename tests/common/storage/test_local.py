@@ -154,6 +154,52 @@ def test_the_old_manifest_is_gone_while_files_are_replaced(
     assert storage.read("take/b") == b"b"
 
 
+def test_nothing_inside_a_scene_is_changed_through_a_linked_folder(storage: LocalStorage, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "file").write_text("mine")
+    (storage.root / "take").mkdir(parents=True)
+    (storage.root / "take" / "linked").symlink_to(tmp_path / "elsewhere")
+    for change in (
+        lambda: storage.write("take/linked/file", b""),
+        lambda: storage.remove("take/linked/file"),
+        lambda: storage.occupied("take/linked/"),
+        lambda: storage.occupied("take/linked/file"),
+        lambda: storage.set_aside({"take/linked/file": "take/file"}),
+        lambda: publish(storage, "linked/file"),
+        lambda: publish(storage, "a", obsolete=("linked/file",)),
+    ):
+        with pytest.raises(DiskError, match=f"{storage.root}/take/linked is a link to another folder"):
+            change()
+    assert (tmp_path / "elsewhere" / "file").read_text() == "mine"
+    assert storage.read("take/linked/file") == b"mine", "reading follows links"
+
+
+def test_attempts_are_neither_made_nor_swept_through_a_linked_folder(storage: LocalStorage, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "attempts" / "s.dead").mkdir(parents=True)
+    (storage.root / "take").mkdir(parents=True)
+    (storage.root / "take" / "_manifests").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DiskError, match="is a link"):
+        storage.sweep("take")
+    with pytest.raises(DiskError, match="is a link"):
+        storage.attempt("take", "s").__enter__()
+    assert (tmp_path / "elsewhere" / "attempts" / "s.dead").exists()
+
+
+def test_a_folder_where_a_file_is_to_be_written_is_named(storage: LocalStorage) -> None:
+    storage.write("take/report.html/mine", b"")
+    with pytest.raises(DiskError, match=r"report\.html is a folder"):
+        storage.occupied("take/report.html")
+
+
+def test_occupied_names_all_files_below_a_folder_but_hidden_ones(storage: LocalStorage) -> None:
+    for key in ("a/1", "a/b/2", "a/.DS_Store", "c"):
+        storage.write(f"take/{key}", b"")
+    (storage.root / "take" / "a" / "gone").symlink_to("nowhere")
+    assert storage.occupied("take/a/") == ("take/a/1", "take/a/b/2", "take/a/gone")
+    assert storage.occupied("take/c") == ("take/c",)
+    assert storage.occupied("take/d") == storage.occupied("take/d/") == ()
+
+
 def no_locks(*_: object) -> None:
     raise OSError(37, os.strerror(37))  # ENOLCK: what a network file system without a lock daemon says
 

@@ -1,12 +1,13 @@
 """Where weights lie, and that nothing unverified is handed out."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from common.errors import ModelUnavailable, UsageError
+from common.errors import ConfigurationError, ModelUnavailable, UsageError
 from common.weights import commands, lock, store
 from common.weights.fetch import fetch_files
 from tests.common.weights.conftest import CONTENT
@@ -24,6 +25,21 @@ def weights(shelf, tmp_path, monkeypatch):
 def test_a_fetched_file_is_found(weights):
     fetch_files(weights.lock, weights.lock.files, store.root(), download=weights.download)
     assert store.path("ball").read_bytes() == CONTENT["ball"]
+
+
+def test_without_a_home_the_variable_to_set_is_named(monkeypatch):
+    for name in ("HOME", "GHOST_WEIGHTS", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_000)
+    with pytest.raises(ConfigurationError, match="Set GHOST_WEIGHTS to a folder"):
+        store.root()
+
+
+def test_the_fake_backend_needs_no_weights(weights, caplog):
+    with caplog.at_level("INFO", logger="ghost.weights"):
+        assert commands.fetch("fake") == []
+    assert caplog.messages == ["the backend fake needs no weights: nothing to fetch"]
+    assert not store.root().exists()
 
 
 def test_a_missing_file_is_answered_with_the_command_that_fetches_it(weights):

@@ -245,3 +245,13 @@ def test_of_those_who_left_only_what_it_takes_to_know_them_again_is_kept():
     size = sum(value.nbytes for value in vars(kept).values() if isinstance(value, np.ndarray))
     assert size < 1000, f"{size} bytes"
     assert not any(hasattr(value, "landmarks") for value in vars(kept).values())
+
+
+def test_who_is_long_gone_is_no_longer_looked_for_between_regular_key_frames():
+    path = walk(400, 100, 110)
+    path[20:] = np.nan
+    world = World([Person(path, RED)], 400)
+    run(world, step=390)
+    after = [f for f in world.detections if f >= 20]
+    assert 2 <= len(after) <= 5, after
+    assert after[-1] <= 20 + 60, after

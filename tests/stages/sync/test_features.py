@@ -141,3 +141,25 @@ def test_a_speed_needs_three_instants_in_a_row_and_a_position_one():
     assert not velocity[[99, 150]].any()
     assert velocity[[98, 151]].all()
     assert not features.values[100:150].any()
+
+
+def test_a_fragment_does_not_set_the_rate_of_the_grid():
+    def track(person: int, times: np.ndarray) -> PersonTrack:
+        return PersonTrack(person, times, np.zeros((len(times), 70, 3)), np.ones((len(times), 70)))
+
+    video = VideoTracks("cam", (track(1, np.arange(50) / 40), track(2, np.array([0.0, 0.017]))))
+    assert common_rate([video]) == pytest.approx(40)
+
+
+def test_a_track_has_features_where_it_is_and_costs_nothing_elsewhere():
+    track = _track()
+    part = PersonTrack(1, track.times[60:180], track.keypoints[60:180], track.confidence[60:180])
+    features = person_features(part, _grid(track), detrend=False)
+    assert features.begin in (58, 59)
+    assert len(features.values) <= 124
+    seen = np.flatnonzero(features.mask.any(1)) + features.begin
+    assert (seen[0], seen[-1]) == (60, 179)
+    alone = person_features(part, _grid(part), detrend=False)
+    at = 60 - features.begin
+    np.testing.assert_allclose(features.values[at + 1 : at + 118], alone.values[1:118], atol=1e-5)
+    assert features.known == 120

@@ -5,7 +5,16 @@ import itertools
 import numpy as np
 import pytest
 
-from stages.sync.identity import Couples, Link, best_assignment, in_units_of_noise, link_tracks, persons, pool_by_person
+from stages.sync.identity import (
+    Couples,
+    Link,
+    best_assignment,
+    in_units_of_noise,
+    link_tracks,
+    persons,
+    pool_by_person,
+    simultaneous,
+)
 from stages.sync.pairwise import EXCLUDED, Curve
 
 RATE, REACH = 30.0, 200
@@ -98,3 +107,27 @@ def test_pooled_curves_are_weighted_by_what_was_seen_and_skip_the_excluded():
 def test_persons_are_listed_by_their_first_track():
     link = Link((0, 1), (1, 0), 5.0, 5.0)
     assert persons([2, 2], [link]) == [[(0, 0)], [(0, 1), (1, 0)], [(1, 1)]]
+
+
+def test_tracks_of_one_video_that_are_never_seen_at_once_may_be_one_person():
+    apart, at_once = np.eye(2, dtype=bool), np.ones((2, 2), bool)
+    curves = [[_curve(7, np.random.default_rng(6), 0.6)], [_curve(7, np.random.default_rng(7), 0.5)]]
+    for together, expected in ((apart, [[(0, 0), (0, 1), (1, 0)]]), (at_once, [[(0, 0), (1, 0)], [(0, 1)]])):
+        couples = Couples.of(curves, rate=RATE, together=(together, np.ones((1, 1), bool)))
+        links = link_tracks({(0, 1): couples}, np.array([0.0, 7]), rate=RATE, min_z=2.5)
+        assert persons([2, 1], links) == expected
+        k, chosen = best_assignment(couples)
+        assert LAGS[k] == pytest.approx(7, abs=1)
+        assert len(chosen) == len(links)
+        pooled = couples.pooled(chosen)
+        assert pooled.couples == 1
+        assert pooled.overlap.max() == 300 * len(links)
+
+
+def test_simultaneous_tracks_share_a_frame_and_not_merely_a_span():
+    frames = np.arange(100) / 30
+    together = simultaneous([frames[:50], frames[50:], np.r_[frames[:10], frames[90:]], frames[20:60], frames[:0]])
+    expected = np.eye(5, dtype=bool)
+    for a, b in ((0, 2), (0, 3), (1, 2), (1, 3)):
+        expected[a, b] = expected[b, a] = True
+    np.testing.assert_array_equal(together, expected)

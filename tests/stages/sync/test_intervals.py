@@ -54,3 +54,45 @@ def test_identical_recordings_have_no_width():
         np.zeros(2), {(0, 1): [(same, same)]}, {(0, 1): 1.0}, rate=30, centred=False, generator=np.random.default_rng(0)
     )
     assert found.starts.max() < 0.05
+
+
+def test_without_couples_or_weights_no_width_is_known():
+    same = Features(np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32), np.ones((300, 1), np.float32))
+    for couples, weights in (({}, {}), ({(0, 1): [(same, same)]}, {(0, 1): 0.0})):
+        found = bootstrap(np.zeros(2), couples, weights, rate=30, centred=False, generator=np.random.default_rng(0))
+        assert np.isnan(found.starts).all()
+
+
+def test_a_video_that_no_weight_connects_has_no_width_and_does_no_harm():
+    rng = np.random.default_rng(2)
+    signal = np.apply_along_axis(lambda x: np.convolve(x, np.hanning(15), mode="same"), 0, rng.normal(size=(900, 4)))
+    f = [_noisy(signal, 0.5, rng) for _ in range(4)]
+
+    def widths(count: int, weights: dict[tuple[int, int], float]) -> np.ndarray:
+        couples = {(i, j): [(f[i], f[j])] for i, j in weights}
+        return bootstrap(
+            np.zeros(count), couples, weights, rate=30, centred=False, generator=np.random.default_rng(3)
+        ).starts
+
+    three = {(0, 1): 1.0, (0, 2): 1.0, (1, 2): 1.0}
+    found = widths(4, three | {(0, 3): 0.0})
+    assert np.isnan(found).tolist() == [False, False, False, True]
+    np.testing.assert_allclose(found[:3], widths(3, three), rtol=1e-9)
+
+
+def test_features_on_a_part_of_the_grid_give_the_widths_of_the_whole_grid():
+    rng = np.random.default_rng(4)
+    signal = np.apply_along_axis(lambda x: np.convolve(x, np.hanning(15), mode="same"), 0, rng.normal(size=(900, 4)))
+    a, b = (_noisy(signal, 0.5, rng) for _ in range(2))
+    part = Features(b.values[200:700], b.mask[200:700], 200)
+    mask = np.zeros((900, 1), np.float32)
+    mask[200:700] = 1
+    whole = Features(b.values * mask, mask)
+    found = [
+        bootstrap(
+            np.zeros(2), {(0, 1): [(a, x)]}, {(0, 1): 1.0}, rate=30, centred=False, generator=np.random.default_rng(5)
+        ).starts
+        for x in (part, whole)
+    ]
+    assert (found[0] > 0).all()
+    np.testing.assert_allclose(*found, rtol=1e-6)

@@ -201,6 +201,16 @@ def test_a_video_with_nothing_to_compare_is_unknown_and_says_why(odd: VideoTrack
     assert [v.start_time is None for v in answer.videos] == [False, False, True]
 
 
+def test_a_video_without_bodies_is_not_said_to_show_nobody():
+    (scene,) = _scenes(1, 2, cameras=2, seconds=30)
+    answer = solve([*scene.videos, VideoTracks("odd", ())], without_bodies=["odd"])
+    odd = next(v for v in answer.videos if v.video == "odd")
+    assert odd.verdict is Verdict.UNKNOWN
+    assert odd.reasons == ("it has no bodies: an earlier stage failed or was not run",)
+    alone = solve([VideoTracks("odd", ())], without_bodies=["odd"])
+    assert alone.videos[0].reasons == odd.reasons
+
+
 def test_one_video_and_none_are_no_error():
     (scene,) = _scenes(1, 2, cameras=1, seconds=10)
     (alone,) = solve(scene.videos).videos
@@ -257,3 +267,95 @@ def test_tracks_that_break_the_contract_are_named():
         PersonTrack(4, np.arange(3.0), np.zeros((3, 17, 3)), np.zeros((3, 70)))
     with pytest.raises(BadInput, match="increase strictly"):
         PersonTrack(4, np.zeros(3), np.zeros((3, 70, 3)), np.zeros((3, 70)))
+
+
+def _split(video: VideoTracks, position: int, at: float, *, new_id: int) -> VideoTracks:
+    """The video after its tracker has lost a person at that share of the track and found somebody new."""
+    whole = video.persons[position]
+    cut = int(at * len(whole.times))
+    halves = [
+        PersonTrack(person, whole.times[part], whole.keypoints[part], whole.confidence[part])
+        for person, part in ((whole.person, slice(0, cut)), (new_id, slice(cut, None)))
+    ]
+    return VideoTracks(video.video, (*video.persons[:position], *halves, *video.persons[position + 1 :]))
+
+
+@pytest.mark.parametrize("people", [1, 3])
+def test_a_person_whose_id_changes_within_a_video_is_one_person_and_both_parts_count(people: int):
+    for scene in _scenes(3, 70, cameras=4, seconds=30, people=people):
+        whole = solve(scene.videos)
+        broken = solve(_with(scene, 1, _split(scene.videos[1], 0, 0.5, new_id=9)))
+        before = {(t.video, t.person): t.identity for t in whole.identities}
+        after = {(t.video, t.person): t.identity for t in broken.identities}
+        assert after.pop(("cam2", 9)) == after["cam2", 1], "both halves are one person"
+        assert after == before
+        assert {t.verdict for t in broken.identities} == {Verdict.OK}
+        worst = _errors(broken, scene).max()
+        assert worst <= _errors(whole, scene).max() + 0.1, f"{worst:.3f} frames off"
+        (pair,) = (p for p in broken.pairs if (p.a, p.b) == ("cam1", "cam2"))
+        (unbroken,) = (p for p in whole.pairs if (p.a, p.b) == ("cam1", "cam2"))
+        assert pair.overlap == pytest.approx(unbroken.overlap, rel=0.05), "the halves add up"
+        assert len(pair.persons) == people + 1
+
+
+def test_ids_that_change_in_two_videos_at_different_times_are_reunited():
+    (scene,) = _scenes(1, 75, cameras=3, seconds=30)
+    videos = [_split(scene.videos[0], 0, 0.35, new_id=2), _split(scene.videos[1], 0, 0.7, new_id=2), scene.videos[2]]
+    answer = solve(videos)
+    assert {t.identity for t in answer.identities} == {1}
+    assert _errors(answer, scene).max() < 0.5
+
+
+def test_one_who_comes_after_another_has_left_is_not_taken_for_him():
+    right = true = 0
+    for seed in range(4):
+        (scene,) = _scenes(1, 80 + seed, cameras=3, seconds=30, people=2)
+        tracks = [scene.videos[0].persons[scene.people[0].index(person)] for person in (0, 1)]
+        leaves = tracks[0].times[440]
+        parts = [t.times < leaves if k == 0 else t.times >= leaves for k, t in enumerate(tracks)]
+        change = VideoTracks(
+            "cam1",
+            tuple(
+                PersonTrack(k, t.times[part], t.keypoints[part], t.confidence[part])
+                for k, (t, part) in enumerate(zip(tracks, parts, strict=True), start=1)
+            ),
+        )
+        who = [0, 1, *scene.people[1], *scene.people[2]]
+        found = [t.identity for t in solve(_with(scene, 0, change)).identities]
+        for a, b in itertools.combinations(range(len(who)), 2):
+            same = found[a] == found[b]
+            assert not same or who[a] == who[b], f"two people are one: {found} for {who}"
+            right, true = right + same, true + (who[a] == who[b])
+    assert right >= 0.8 * true, f"{right} of {true} links are found"
+
+
+def test_fragments_change_nothing_and_are_people_of_unknown_identity():
+    (scene,) = _scenes(1, 90, cameras=3, seconds=30)
+    track = scene.videos[1].persons[0]
+    fragments = tuple(
+        PersonTrack(k + 2, track.times[s], track.keypoints[s], track.confidence[s])
+        for k, s in enumerate(slice(b, b + 40) for b in range(0, 600, 60))
+    )
+    answer = solve(_with(scene, 1, VideoTracks("cam2", (*fragments[:4], track, *fragments[4:]))))
+    assert answer.videos == solve(scene.videos).videos
+    assert [(t.person, t.verdict) for t in answer.identities if t.identity > 1] == [
+        (f.person, Verdict.UNKNOWN) for f in fragments
+    ]
+    assert {t.person for t in answer.identities if t.identity == 1} == {1}
+    assert all(p.persons == ((1, 1),) for p in answer.pairs)
+
+
+def test_single_precision_bodies_give_the_same_starts():
+    (scene,) = _scenes(1, 91, cameras=3, seconds=30)
+    videos = [
+        VideoTracks(
+            v.video,
+            tuple(
+                PersonTrack(t.person, t.times, t.keypoints.astype(np.float32), t.confidence.astype(np.float32))
+                for t in v.persons
+            ),
+        )
+        for v in scene.videos
+    ]
+    expected = [v.start_time for v in solve(scene.videos).videos]
+    assert [v.start_time for v in solve(videos).videos] == pytest.approx(expected, abs=1e-5)

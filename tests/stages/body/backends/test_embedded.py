@@ -1,5 +1,6 @@
 """The embedded backend looks at pixels only where it must, at the right person, and with the others painted over."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -148,3 +149,15 @@ def test_nobody_is_nobody(tmp_path):
 def test_the_first_crop_holds_the_whole_mask():
     region = region_of_box(np.array([100.0, 50, 180, 450]))
     assert region == Region(140.0, 250.0, 500.0, 0.0)
+
+
+def test_a_body_whose_next_crop_would_have_no_extent_is_kept_as_it_was_seen(estimate):
+    class Collapsed(StandIn):
+        def run(self, image, region, *, suppress=None):
+            found = super().run(image, region, suppress=suppress)
+            return dataclasses.replace(found, next_region=Region(found.next_region.x, found.next_region.y, 0.0, 0.0))
+
+    model = Collapsed()
+    bodies, _ = estimate(model)
+    assert [len(body) for body in bodies.values()] == [FRAMES, FRAMES]
+    assert all(region.usable for region, _ in model.calls)

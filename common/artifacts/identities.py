@@ -1,6 +1,7 @@
 """`cross_video_id_mapping.json`: which people of different videos are the same person.
 
-The original's format: `{video id: {"<local id>": id in the scene}}`. Ids in the scene count from 1.
+The original's format: `{video id: {"<local id>": id in the scene}}`. Ids in the scene count from 1. Two local ids of
+one video may be one person who was lost and found again.
 """
 
 from __future__ import annotations
@@ -43,6 +44,4 @@ def _people(file: str, video: str, people: object) -> dict[int, int]:
     for local, person in people.items():
         if not _LOCAL_ID.fullmatch(local) or not isinstance(person, int) or isinstance(person, bool) or person < 1:
             raise BadInput(f"{file}: {video}: expected {{local id: id from 1}}, got {{{local!r}: {person!r}}}.")
-    if len(set(people.values())) < len(people):
-        raise BadInput(f"{file}: {video}: two people of one video have the same id in the scene: {people!r}.")
     return {int(local): person for local, person in people.items()}

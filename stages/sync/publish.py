@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from common.artifacts import BODIES, IDENTITIES, SYNCHRONIZATION
 from common.artifacts import bodies as bodies_artifact
 from common.artifacts import identities as identities_artifact
@@ -60,8 +58,8 @@ def _tracks(folder: Path) -> tuple[PersonTrack, ...]:
         PersonTrack(
             person=person,
             times=body.times,
-            keypoints=body.pred_keypoints_3d.astype(np.float64),
-            confidence=body.confidence.astype(np.float64),
+            keypoints=body.pred_keypoints_3d,
+            confidence=body.confidence,
         )
         for person, body in sorted(bodies_artifact.load(folder).items())
     )

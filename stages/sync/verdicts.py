@@ -63,7 +63,10 @@ def judge_start(
         else:
             reasons.append(f"only {fit.overlap:.1f} s shared: not enough other lags to judge the match by")
         advice += [_RECORD_LONGER, _MOVE]
-    if half_width is not None and half_width > WIDE:
+    if half_width is None:
+        reasons.append("nothing that agrees connects it with the others, so there is no interval")
+        advice.append(_RECORD_LONGER)
+    elif half_width > WIDE:
         reasons.append(f"the 95 % interval is wide: ±{half_width:.2f} s")
         advice.append(_MOVE)
     verdict = Verdict.UNCERTAIN if reasons else Verdict.OK

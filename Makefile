@@ -8,7 +8,7 @@ STAGE ?= sync
 SETUP := $(VENV)/.ready-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup weights demo test test-models test-stage test-engines lint format typecheck check render bench lock clean
+.PHONY: help setup weights demo test test-stage lint format typecheck check render bench lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -28,14 +28,11 @@ demo: weights  ## Fetch two real 4-camera scenes and run the whole pipeline on t
 	$(RUN) -m benchmarks.demo_data --out $(OUT)/demo-data
 	$(RUN) -m workflows run $(OUT)/demo-data $(OUT)/demo
 
-test: $(SETUP)  ## Everything that needs no container engine and no download
-	$(RUN) -m pytest -n 2 -m "not engines"
+test: $(SETUP)  ## All tests; those of real models run once `make demo` has fetched models and recordings
+	$(RUN) -m pytest -n 2 -rs
 
 test-stage: $(SETUP)  ## The tests of one stage: make test-stage STAGE=sync
-	$(RUN) -m pytest tests/stages/$(STAGE) -m "not engines and not models"
-
-test-engines: $(SETUP)  ## Real Docker, Apptainer, SLURM, S3 and Kubernetes, where they can be had
-	$(RUN) -m pytest tests/engines -m engines
+	$(RUN) -m pytest tests/stages/$(STAGE) -m "not models"
 
 lint: $(SETUP)  ## Style, and the arrows between the folders
 	$(VENV)/bin/ruff check .
@@ -53,12 +50,12 @@ check: lint typecheck test  ## All of the above
 render: $(SETUP)  ## Write the generated parts of README.md anew
 	$(RUN) tools/render_readme.py
 
-bench: $(SETUP) weights  ## Every figure that the README quotes, measured here
+bench: $(SETUP) weights  ## The figures that the README quotes, measured here (45 minutes)
 	$(RUN) -m benchmarks.demo
-	$(RUN) -m benchmarks.pipeline
+	$(RUN) -m benchmarks.pipeline --long
 
 lock: $(SETUP)  ## Write requirements/*.txt anew from pyproject.toml
 	$(RUN) tools/lock_requirements.py
 
-clean:  ## Remove what make made, not the weights
-	rm -rf $(VENV) $(OUT)
+clean:  ## Remove the environment and the results of demo and benchmarks, not the weights
+	rm -rf $(VENV) $(OUT)/demo $(OUT)/demo-data $(OUT)/demo-reference $(OUT)/demo-cuts-3 $(OUT)/demo-cuts-4

@@ -88,7 +88,8 @@ def save(path: Path, synchronization: Synchronization) -> None:
         {
             "schema": SCHEMA,
             "scene": synchronization.scene,
-            "clock": "scene time = start_time + pts, seconds; the earliest start is 0. interval: half of 95 %, against the others",
+            "clock": "scene time = start_time + pts, seconds; the earliest start is 0",
+            "interval": "half width of the 95 % interval of start_time against the mean of the other cameras, seconds",
             "method": synchronization.method,
             "cameras": {video: asdict(camera) for video, camera in synchronization.cameras.items()},
             "pairs": [asdict(pair) for pair in synchronization.pairs],

@@ -26,30 +26,26 @@ def main(folder: str, requirements: str) -> None:
     environment, root = Path(folder), Path(__file__).resolve().parent.parent
     python = environment / "bin" / "python"
     make_environment(environment)
-    pip = [
-        str(python),
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--require-hashes",
-        "-r",
-        requirements,
-    ]
+    options = ("--quiet", "--disable-pip-version-check", "--require-hashes", "-r", requirements)
+    pip = [str(python), "-m", "pip", "install", *options]
     done = subprocess.run(pip, env=pip_settings(os.environ), check=False)  # noqa: S603 - our own interpreter
     if done.returncode:
         sys.exit("The packages could not be installed; see above. If the network failed, run the same command again.")
     # The checkout itself is not built: one line in a .pth file puts it on the path, one script starts it.
     purelib = next((environment / "lib").glob("python3.*")) / "site-packages"
     (purelib / "ghost.pth").write_text(f"{root}\n", encoding="utf-8")
-    script = environment / "bin" / "ghost"
+    write_command(environment / "bin" / "ghost", python=python.absolute(), root=root)
+
+
+def write_command(script: Path, *, python: Path, root: Path) -> None:
+    """Writes the `ghost` command: the checkout comes first on its path, whatever else is installed."""
     lines = (
-        f"#!{python.absolute()}",
+        f"#!{python}",
         "import sys",
         f"sys.path.insert(0, {str(root)!r})",
         "from workflows.cli import main",
-        "main()",
+        "if __name__ == '__main__':",  # the processes of units load this file again, under another name
+        "    main()",
     )
     script.write_text("\n".join(lines) + "\n", encoding="utf-8")
     script.chmod(0o755)

@@ -18,6 +18,7 @@ from common.artifacts import bodies, frames, landmarks, masks, people, scene, sy
 from common.artifacts import identities as identities_artifact
 from common.errors import ExitCode
 from tests.media_zoo import make_zoo, run_ffmpeg
+from tools.setup_environment import write_command
 
 ROOT = Path(__file__).parents[2]
 
@@ -92,6 +93,19 @@ def test_a_scene_runs_from_recordings_to_report_and_every_artifact_keeps_its_con
     assert "<html" in (take / "report.html").read_text(encoding="utf-8")
     assert "report.html" in done.stdout
     assert "11 units: 11 done" in done.stdout
+
+
+def test_the_installed_command_runs_a_scene_from_any_folder(data: Path, tmp_path: Path):
+    script = tmp_path / "ghost"
+    write_command(script, python=Path(sys.executable), root=ROOT)
+    (tmp_path / "stages").mkdir()  # a folder of the user's that must not be taken for ghost's
+    (tmp_path / "stages" / "__init__.py").write_text("raise RuntimeError('not ghost')")
+    done = subprocess.run(
+        [str(script), "run", str(data), "out", "--backend", "fake"],
+        capture_output=True, text=True, cwd=tmp_path, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "9 units: 9 done" in done.stdout
 
 
 def test_the_originals_scripts_can_read_the_results(data: Path, tmp_path: Path):

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Sequence
 from multiprocessing import connection
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TextIO
 
 from common import progress
@@ -50,9 +51,7 @@ class UnitProcess:
             stage: name of the stage.
             arguments: of its command.
         """
-        for variable in _ONE_THREAD:
-            os.environ.setdefault(variable, "1")
-        _FORKS.set_forkserver_preload(list(_PRELOAD))
+        _prepare_server()
         events, event_end = _FORKS.Pipe(duplex=False)
         log, log_end = _FORKS.Pipe(duplex=False)
         self._process = _FORKS.Process(target=_run, args=(stage, tuple(arguments), event_end, log_end), daemon=True)
@@ -75,6 +74,16 @@ class UnitProcess:
     def kill(self) -> None:
         """Ends it at once."""
         self._process.kill()
+
+
+def _prepare_server() -> None:
+    """Settings that the server inherits when the first unit starts it."""
+    for variable in _ONE_THREAD:
+        os.environ.setdefault(variable, "1")
+    # Whatever lies in the user's folder must not be taken for ghost's code or for a library.
+    os.environ["PYTHONSAFEPATH"] = "1"
+    os.environ["PYTHONPATH"] = str(Path(__file__).parent.parent)
+    _FORKS.set_forkserver_preload(list(_PRELOAD))
 
 
 def _lines_of(end: Connection) -> TextIO:

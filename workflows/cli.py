@@ -20,6 +20,7 @@ from common.recordings import find_scenes
 from common.storage.interface import Storage
 from common.storage.open import open_storage
 from workflows import pipeline
+from workflows.units import Request, stage_options
 
 _LOG = logging.getLogger("ghost")
 _ORIGINAL_ONLY = {  # options of the original ghost that name models which the chosen backends do not use
@@ -85,7 +86,7 @@ def run(
     ghost run recordings results --scene kitchen_03 --smooth --vis
     """  # noqa: D301 - click reads the \b that Python makes of it
     from workflows.display import Display, summary
-    from workflows.local import LocalRun, Request
+    from workflows.local import LocalRun
 
     data = open_storage(_one_of(data_root, data_option, "DATA_ROOT"))
     output = open_storage(_one_of(output_dir, output_option, "OUTPUT_DIR"))
@@ -116,8 +117,6 @@ def _one_of(argument: str | None, option: str | None, name: str) -> str:
 
 
 def _for_stage(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    from workflows.local import stage_options
-
     return stage_options(next(stage for stage in pipeline.STAGES if stage.name == name), options)
 
 

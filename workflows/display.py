@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from workflows.local import State, UnitRun
 from workflows.pipeline import STAGES
+from workflows.units import State, UnitRun
 
 if TYPE_CHECKING:
     from rich.table import Table

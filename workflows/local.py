@@ -7,100 +7,28 @@ everything else goes on.
 from __future__ import annotations
 
 import datetime
-import enum
 import json
 import logging
 import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from common import harness
 from common.artifacts import SCENE, Unit
 from common.errors import ExitCode, GhostError, TemporaryFailure, Terminated, from_os_error
-from common.manifest import Manifest, failure_key, read_failure, read_manifest
+from common.manifest import failure_key, read_failure, read_manifest
 from common.published import Published
-from common.stage import Stage, option_specs
-from common.storage.interface import Storage
+from common.stage import option_specs
 from workflows import pipeline
 from workflows.unit_process import UnitProcess
+from workflows.units import Request, SceneRun, State, UnitRun, stage_options
 
 _LOG = logging.getLogger("ghost")
 _TERMINATE_S = 10.0  # what a stage gets to sweep its attempt before it is killed
 _LAST_LINES = 3
-
-
-class State(enum.Enum):
-    """How a unit stands."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    DONE = "done"
-    UP_TO_DATE = "up to date"
-    FAILED = "failed"
-    BLOCKED = "not run"
-    STOPPED = "stopped"
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing more will happen to it."""
-        return self not in (State.WAITING, State.RUNNING)
-
-    @property
-    def good(self) -> bool:
-        """Whether its result can be used."""
-        return self in (State.DONE, State.UP_TO_DATE)
-
-
-@dataclass
-class UnitRun:
-    """One unit of the run and what became of it."""
-
-    stage: Stage
-    scene: str
-    video: str | None
-    state: State = State.WAITING
-    exit_code: int = ExitCode.DONE
-    message: str = ""
-    manifest: Manifest | None = None
-    done: int = 0
-    total: int = 0
-    wall_s: float = 0.0
-    started: datetime.datetime | None = None
-    to_run: bool = False  # known not to be up to date; only waits for room
-
-    @property
-    def title(self) -> str:
-        """How tables call it."""
-        return f"{self.stage.name} {self.scene}" + (f"/{self.video}" if self.video else "")
-
-
-@dataclass(frozen=True)
-class Request:
-    """What `ghost run` was asked to do.
-
-    Attributes:
-        data: where the recordings are.
-        output: where results go.
-        scenes: names, checked.
-        options: values given for options, by the option's name; per stage where a stage is named ("segment.backend").
-        stages: the stages that take part.
-        jobs: processes at once.
-        gpus: GPUs on this machine.
-        force: run units even if they are up to date.
-    """
-
-    data: Storage
-    output: Storage
-    scenes: tuple[str, ...]
-    options: Mapping[str, Any]
-    stages: tuple[Stage, ...]
-    jobs: int
-    gpus: int = 0
-    force: bool = False
 
 
 @dataclass
@@ -110,7 +38,7 @@ class LocalRun:
     request: Request
     listener: Callable[[UnitRun], None] = lambda unit: None
     units: list[UnitRun] = field(default_factory=list)
-    _scenes: dict[str, _SceneRun] = field(default_factory=dict)
+    _scenes: dict[str, SceneRun] = field(default_factory=dict)
     _events: queue.Queue[Callable[[], None]] = field(default_factory=queue.Queue)
     _processes: dict[int, UnitProcess] = field(default_factory=dict)
 
@@ -118,7 +46,7 @@ class LocalRun:
         """Works until every unit is over. If it is interrupted, all processes are stopped before it raises."""
         pipeline.check_order(self.request.stages)
         for name in self.request.scenes:
-            scene = _SceneRun(name, [UnitRun(s, name, None) for s in self.request.stages if s.unit is Unit.SCENE])
+            scene = SceneRun(name, [UnitRun(s, name, None) for s in self.request.stages if s.unit is Unit.SCENE])
             self._scenes[name] = scene
             self.units += scene.units
         try:
@@ -143,11 +71,11 @@ class LocalRun:
             if len(self._processes) >= self.request.jobs:
                 return
 
-    def _is_ready(self, scene: _SceneRun, unit: UnitRun) -> bool:
+    def _is_ready(self, scene: SceneRun, unit: UnitRun) -> bool:
         stages = pipeline.upstream(unit.stage, self.request.stages)
         return all(other.state.over for other in scene.before(unit, stages))
 
-    def _start(self, scene: _SceneRun, unit: UnitRun) -> bool:
+    def _start(self, scene: SceneRun, unit: UnitRun) -> bool:
         """Starts a unit, or settles it without a process. False if there is no room for it now."""
         try:
             if not unit.to_run and self._settle_without_running(scene, unit):
@@ -165,7 +93,7 @@ class LocalRun:
         threading.Thread(target=self._watch, args=(scene, unit, process), daemon=True).start()
         return True
 
-    def _settle_without_running(self, scene: _SceneRun, unit: UnitRun) -> bool:
+    def _settle_without_running(self, scene: SceneRun, unit: UnitRun) -> bool:
         """Whether a unit is over without a process of its own: blocked, or up to date."""
         needs = pipeline.required(unit.stage, self.request.stages)
         broken = [other for other in scene.before(unit, needs) if not other.state.good]
@@ -221,7 +149,7 @@ class LocalRun:
                 arguments.append(f"{spec.flag}={value}")
         return arguments
 
-    def _watch(self, scene: _SceneRun, unit: UnitRun, process: UnitProcess) -> None:
+    def _watch(self, scene: SceneRun, unit: UnitRun, process: UnitProcess) -> None:
         """Follows a unit's process to its end, in a thread of its own; hands what it hears to the main thread."""
         start = time.monotonic()
         lines: list[str] = []
@@ -247,7 +175,7 @@ class LocalRun:
 
         return apply
 
-    def _ended(self, scene: _SceneRun, unit: UnitRun, code: int, lines: list[str], wall_s: float) -> None:
+    def _ended(self, scene: SceneRun, unit: UnitRun, code: int, lines: list[str], wall_s: float) -> None:
         del self._processes[id(unit)]
         unit.wall_s, scene.published = wall_s, None  # the workspace has changed: look again
         self._write_log(unit, lines)
@@ -257,7 +185,7 @@ class LocalRun:
             self._fail(scene, unit, error if isinstance(error, GhostError) else from_os_error(error))
         self._start_what_can()
 
-    def _conclude(self, scene: _SceneRun, unit: UnitRun, code: int, lines: list[str]) -> None:
+    def _conclude(self, scene: SceneRun, unit: UnitRun, code: int, lines: list[str]) -> None:
         if code == ExitCode.DONE:
             unit.manifest = read_manifest(self.request.output, unit.scene, unit.stage.name, unit.video)
             if unit.manifest is None:
@@ -270,7 +198,7 @@ class LocalRun:
             return
         self._fail(scene, unit, _unexplained(code, [line for line in lines if line.strip()]))
 
-    def _fail(self, scene: _SceneRun, unit: UnitRun, error: GhostError) -> None:
+    def _fail(self, scene: SceneRun, unit: UnitRun, error: GhostError) -> None:
         """Settles a unit that could not explain itself, and leaves its failure where the report finds it."""
         if not isinstance(error, Terminated):
             harness.record_failure(self._task(unit), error)
@@ -283,13 +211,13 @@ class LocalRun:
         except (GhostError, OSError) as error:
             _LOG.warning("the log of %s could not be kept: %s", unit.title, error)
 
-    def _settle(self, scene: _SceneRun, unit: UnitRun, state: State, code: int, message: str) -> None:
+    def _settle(self, scene: SceneRun, unit: UnitRun, state: State, code: int, message: str) -> None:
         unit.state, unit.exit_code, unit.message = state, code, message
         if state.good and SCENE in unit.stage.writes:
             self._add_videos(scene)
         self.listener(unit)
 
-    def _add_videos(self, scene: _SceneRun) -> None:
+    def _add_videos(self, scene: SceneRun) -> None:
         """Once ingest is over the videos are known, and with them the units of the stages that cover one."""
         videos = sorted(Published(self.request.output, scene.name).load_scene().videos)
         stages = [stage for stage in self.request.stages if stage.unit is Unit.VIDEO]
@@ -309,29 +237,6 @@ class LocalRun:
         for unit in self.units:
             if not unit.state.over:
                 unit.state, unit.exit_code = State.STOPPED, ExitCode.TERMINATED
-
-
-@dataclass
-class _SceneRun:
-    """The units of one scene, and what is known of its workspace since it last changed."""
-
-    name: str
-    units: list[UnitRun]
-    published: Published | None = None
-
-    def before(self, unit: UnitRun, stages: Sequence[Stage]) -> Iterator[UnitRun]:
-        """The units of these stages that concern the same video, or the scene."""
-        for other in self.units:
-            if other.stage in stages and (other.video is None or unit.video in (None, other.video)):
-                yield other
-
-
-def stage_options(stage: Stage, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The given options that a stage has; "segment.backend" counts for segment alone and wins over "backend"."""
-    names = [spec.name for spec in option_specs(stage.options)]
-    plain = {name: options[name] for name in names if name in options}
-    named = {name: options[f"{stage.name}.{name}"] for name in names if f"{stage.name}.{name}" in options}
-    return {**plain, **named}
 
 
 def _since(when: str, started: datetime.datetime | None) -> bool:

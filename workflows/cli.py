@@ -56,7 +56,11 @@ def ghost() -> None:
 )
 @click.option("--vis", is_flag=True, help="Also write <video>/segmentation.mp4 with masks, ids and skeletons.")
 @click.option(
-    "--jobs", type=click.IntRange(1), default=None, metavar="N", help="Processes at once. [default: one per core]"
+    "--jobs",
+    type=click.IntRange(1),
+    default=None,
+    metavar="N",
+    help="Processes at once. [default: one per core, as far as memory allows]",
 )
 @click.option("--force", is_flag=True, help="Run everything again, even what is up to date.")
 @click.pass_context
@@ -96,7 +100,16 @@ def run(
         stage.make_options(_for_stage(stage.name, options))
     chosen = choose_scenes(data, wanted=scenes, first=first)
     check_writable(output)
-    request = Request(data, output, chosen.accepted, options, stages, jobs or usable_cores(), gpu_count(), force)
+    request = Request(
+        data,
+        output,
+        chosen.accepted,
+        options,
+        stages,
+        jobs or default_jobs(usable_cores(), memory_gib()),
+        gpu_count(),
+        force,
+    )
     local = LocalRun(request)
     try:
         with Display(local.units) as display:
@@ -205,6 +218,16 @@ def check_writable(output: Storage) -> None:
 def usable_cores() -> int:
     """Cores that this process may use: a scheduler may have given it fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_gib() -> float:
+    """Memory of this machine."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / (1 << 30)
+
+
+def default_jobs(cores: int, gib: float) -> int:
+    """Processes at once: one per core, unless the memory that stages declare does not suffice for that many."""
+    return max(1, min(cores, int(gib / max(stage.resources.memory_gib for stage in pipeline.STAGES))))
 
 
 def gpu_count() -> int:

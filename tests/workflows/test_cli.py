@@ -144,3 +144,8 @@ def test_a_data_root_given_twice_or_not_at_all_is_a_usage_error():
         result = CliRunner().invoke(cli.ghost, ["run", *arguments])
         assert result.exit_code == 2, f"{arguments}: {result.output}"  # click's code; the harness turns it into 64
         assert "DATA_ROOT once" in result.output
+
+
+@pytest.mark.parametrize(("cores", "gib", "jobs"), [(2, 24.0, 2), (64, 8.0, 8), (4, 0.5, 1)])
+def test_as_many_processes_as_cores_unless_memory_is_short(cores: int, gib: float, jobs: int):
+    assert cli.default_jobs(cores, gib) == jobs

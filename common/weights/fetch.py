@@ -20,12 +20,13 @@ from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
 
+from common import fingerprint
 from common.errors import ModelUnavailable, TemporaryFailure, from_os_error
 from common.storage.local import write_atomically
 from common.storage.locks import wait_for_lock
 from common.weights import registries
 from common.weights.lock import Archive, Lock, LockedFile
-from common.weights.store import is_verified, sha256_of
+from common.weights.store import is_verified
 
 _LOG = logging.getLogger("ghost.weights")
 _ATTEMPT = ".fetch-"
@@ -74,7 +75,7 @@ def _fetch_archive(archive: Archive, files: Sequence[LockedFile], folder: Path, 
     _LOG.info("fetching %s (%.0f MB)", archive, archive.size / 1e6)
     with tempfile.TemporaryDirectory(dir=folder, prefix=_ATTEMPT) as attempt:
         path = download(archive, Path(attempt))
-        found = sha256_of(path)
+        found = fingerprint.of_file(path)
         if found != archive.sha256:
             raise TemporaryFailure(
                 f"{archive}: sha256 {found[:16]}... instead of {archive.sha256[:16]}...: a damaged download, "

@@ -6,10 +6,10 @@ an earlier check has to be believed.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
+from common import fingerprint
 from common.errors import ConfigurationError, ModelUnavailable, from_os_error
 from common.weights.lock import LockedFile, weights_lock
 
@@ -60,14 +60,8 @@ def is_verified(file: LockedFile, folder: Path) -> bool:
     """Whether the file lies below `folder` with the size and the digest of the lock file."""
     candidate = folder / file.file
     try:
-        return candidate.stat().st_size == file.size and sha256_of(candidate) == file.sha256
+        return candidate.stat().st_size == file.size and fingerprint.of_file(candidate) == file.sha256
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
         raise from_os_error(error) from error
-
-
-def sha256_of(file: Path) -> str:
-    """The hexadecimal sha256 of a file's content."""
-    with file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 class Verdict(enum.StrEnum):
     """How far an answer can be trusted."""
@@ -15,8 +18,31 @@ class Verdict(enum.StrEnum):
 
 
 @dataclass(frozen=True)
+class Contribution:
+    """What one kind of evidence says about one start, or about one pair.
+
+    Attributes:
+        kind: "motion", "audio" or "calibration".
+        weight: its share of the information (inverse variance) in the answer, 0 to 1; 0 where it was not used.
+        offset: pairs only: start_time[b] - start_time[a] that it alone measures, seconds; None if it says nothing.
+        half_width: half the 95 % interval of what it alone says, seconds; None if it says nothing.
+        z: how far its match stands out of its noise; 0 where it cannot be judged.
+        residual: what it says minus the answer, seconds; None if it says nothing.
+        used: whether it went into the answer; False where it contradicts the rest or says nothing.
+    """
+
+    kind: str
+    weight: float
+    offset: float | None = None
+    half_width: float | None = None
+    z: float = 0.0
+    residual: float | None = None
+    used: bool = True
+
+
+@dataclass(frozen=True)
 class VideoStart:
-    """When a video starts: scene time = start_time + pts.
+    """When a video starts: scene time = start_time + rate * pts.
 
     Attributes:
         video: its id.
@@ -32,6 +58,11 @@ class VideoStart:
         r: mean correlation with the others.
         overlap: seconds shared with another video, on average.
         cycle_residual: median closing error |o_ij + o_jk - o_ik| over the triangles with this video, seconds, or None.
+        rate: seconds of the scene's clock per second of the video's own; exactly 1 unless the data show otherwise. The
+            scene's clock is that of most videos.
+        rate_half_width: half the 95 % interval of rate; None where the recording does not tell.
+        mirrored: whether the video fits the others as its mirror image only (a selfie).
+        contributions: what each kind of evidence alone says about this start.
         reasons: why the verdict is not "ok".
         advice: what would help.
     """
@@ -45,8 +76,25 @@ class VideoStart:
     r: float = 0.0
     overlap: float = 0.0
     cycle_residual: float | None = None
+    rate: float = 1.0
+    rate_half_width: float | None = None
+    mirrored: bool = False
+    contributions: tuple[Contribution, ...] = ()
     reasons: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class OffsetCurve:
+    """How well two videos agree at every offset.
+
+    Attributes:
+        offsets: (lags,) start_time[b] - start_time[a] in seconds, evenly spaced, ascending.
+        r: (lags,) float32 normalised cross-correlation; NaN where it cannot be judged.
+    """
+
+    offsets: NDArray[np.float64]
+    r: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -64,6 +112,8 @@ class PairOffset:
         overlap: seconds that both have seen, at the match.
         residual: offset minus what the consensus of all videos says, seconds.
         persons: (local id in a, local id in b) of the persons it rests on.
+        contributions: what each kind of evidence alone says about this pair.
+        curve: the correlation at every lag that was considered, for a picture; None where there is none.
     """
 
     a: str
@@ -75,6 +125,8 @@ class PairOffset:
     overlap: float
     residual: float | None
     persons: tuple[tuple[int, int], ...]
+    contributions: tuple[Contribution, ...] = ()
+    curve: OffsetCurve | None = None
 
 
 @dataclass(frozen=True)
@@ -120,9 +172,13 @@ class Synchronization:
         pairs: one entry per pair of videos (a before b) that both have somebody to compare.
         components: groups of videos, the one whose starts are the start_times first.
         identities: one entry per track.
+        method: how it was found, in words.
+        evidence: kinds of evidence that were looked at, of "motion", "audio", "calibration".
     """
 
     videos: tuple[VideoStart, ...]
     pairs: tuple[PairOffset, ...]
     components: tuple[Component, ...]
     identities: tuple[IdentifiedTrack, ...]
+    method: str = ""
+    evidence: tuple[str, ...] = ("motion",)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from common.cameras import Camera
 from common.errors import BadInput
 
 KEYPOINTS = 70  # mhr70, the joint order of SAM 3D Body and of every body backend here
@@ -22,12 +23,14 @@ class PersonTrack:
         keypoints: (frames, 70, 3) float32 or float64 metres in mhr70 order, in any axes that do not turn against the
             camera's; NaN where a joint was not observed.
         confidence: (frames, 70) float32 or float64 in [0, 1]; NaN counts as 0.
+        image_points: (frames, 70, 2) pixels of the upright frame, NaN where not observed; None if they are not known.
     """
 
     person: int
     times: NDArray[np.float64]
     keypoints: NDArray[np.floating]
     confidence: NDArray[np.floating]
+    image_points: NDArray[np.floating] | None = None
 
     def __post_init__(self) -> None:
         frames = len(self.times)
@@ -35,6 +38,7 @@ class PersonTrack:
             ("times", (frames,)),
             ("keypoints", (frames, KEYPOINTS, 3)),
             ("confidence", (frames, KEYPOINTS)),
+            *((("image_points", (frames, KEYPOINTS, 2)),) if self.image_points is not None else ()),
         ):
             actual = getattr(self, name).shape
             if actual != expected:
@@ -47,10 +51,17 @@ class PersonTrack:
 
 @dataclass(frozen=True)
 class VideoTracks:
-    """The persons of one video; none at all is allowed."""
+    """The persons of one video; none at all is allowed.
+
+    Attributes:
+        video: its id.
+        persons: everybody who was tracked in it.
+        camera: the calibrated camera that took it, standing still; None if that is not known.
+    """
 
     video: str
     persons: tuple[PersonTrack, ...]
+    camera: Camera | None = None
 
     def __post_init__(self) -> None:
         ids = [track.person for track in self.persons]

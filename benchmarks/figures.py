@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
+NOTHING = "-"
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -12,7 +14,7 @@ class Figure:
 
     Attributes:
         name: what is measured, and on what.
-        asked: the promise with its unit, such as "<= 1.30 x".
+        asked: the promise with its unit, such as "<= 1.30 x"; NOTHING for a row that only informs.
         measured: the value in the same unit.
         ok: whether the promise is kept.
     """
@@ -25,9 +27,20 @@ class Figure:
 
 def report(figures: Sequence[Figure]) -> int:
     """Prints `name | asked | measured | ok/SHORT`, aligned; returns 1 if any figure falls short, else 0."""
-    cells = [(*astuple(figure)[:3], "ok" if figure.ok else "SHORT") for figure in figures]
+    cells = [(*astuple(figure)[:3], _verdict(figure)) for figure in figures]
     rows = [("figure", "asked", "measured", ""), *cells]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         print(" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(" |"))
     return 0 if all(figure.ok for figure in figures) else 1
+
+
+def information(name: str, measured: str) -> Figure:
+    """A row without a promise."""
+    return Figure(name, NOTHING, measured, ok=True)
+
+
+def _verdict(figure: Figure) -> str:
+    if figure.asked == NOTHING:
+        return ""
+    return "ok" if figure.ok else "SHORT"

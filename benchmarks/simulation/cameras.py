@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import enum
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 from scipy.spatial.transform import Rotation
 
-from benchmarks.simulation.motion import Motion, simulate_motion
-from common.skeletons import HIPS, MIRROR_PAIRS
+from benchmarks.simulation.clocks import even_times, uneven_times
+from benchmarks.simulation.halves import Half
+from benchmarks.simulation.motion import KEYPOINTS, Motion, mirror_image, simulate_motion
+from common.skeletons import HIPS, INDEX, MHR70_COUNT, MIRROR
 from stages.sync.tracks import PersonTrack, VideoTracks
 
 Floats = NDArray[np.float64]
@@ -19,6 +22,9 @@ Floats = NDArray[np.float64]
 WANDER_TIME = 0.5  # s over which an estimator's slow errors change
 BURST = 1.0  # s for which a lost person stays lost, on average
 DEPTH_FACTOR = 2.0  # errors along the optical axis against those across
+LEGS = tuple(
+    INDEX[f"{side}_{name}"] for side in ("left", "right") for name in ("knee", "ankle", "big_toe", "small_toe", "heel")
+)
 
 
 @dataclass(frozen=True)
@@ -50,19 +56,31 @@ LEVELS = {
 }
 
 
+class Outlier(enum.StrEnum):
+    """A camera that does not belong, and why."""
+
+    ELSEWHERE = "of another scene"
+    FROZEN = "frozen"  # one pose for ever, with the noise of the estimator
+    MIRRORED = "mirrored"  # a selfie: left and right of the picture exchanged
+
+
 @dataclass(frozen=True)
 class Scene:
     """Simulated recordings and the truth about them.
 
     Attributes:
         videos: what the cameras show; local ids count from 1.
-        start_times: (videos,) seconds, the earliest 0: scene time = start_time + pts.
-        people: number of the person behind every track, per video.
+        start_times: (videos,) seconds, the earliest 0: scene time = start_time + rate * pts.
+        people: number of the person behind every track, per video; of one from another scene, from 1000.
+        rates: (videos,) seconds of the scene's clock per second of the video's, or (1,) for all of them.
+        outliers: what is wrong with a video, by its position.
     """
 
     videos: tuple[VideoTracks, ...]
     start_times: Floats
     people: tuple[tuple[int, ...], ...]
+    rates: Floats = field(default_factory=lambda: np.ones(1))
+    outliers: Mapping[int, Outlier] = field(default_factory=dict)
 
 
 def observe(
@@ -74,6 +92,7 @@ def observe(
     *,
     rotation: Floats | None = None,
     person: int = 1,
+    hidden: Collection[int] = (),
 ) -> PersonTrack:
     """One person as one camera's estimator sees it: relative to the pelvis, in OpenCV camera axes.
 
@@ -85,24 +104,33 @@ def observe(
         generator: of the errors.
         rotation: (3, 3) from world to camera axes; random if not given.
         person: local id.
+        hidden: keypoints that the camera does not see.
 
     Returns:
         The track; frames in which the person is lost are not in it.
     """
     truth = motion(scene_times)
-    truth = (truth - truth[:, HIPS].mean(1, keepdims=True)) * (1 + level.size * generator.uniform(-1, 1))
-    keypoints = truth @ (camera_rotation(generator) if rotation is None else rotation).T
+    centre = truth[:, HIPS].mean(1, keepdims=True)
+    truth = (truth[:, KEYPOINTS] - centre) * (1 + level.size * generator.uniform(-1, 1))
+    truth = truth @ (camera_rotation(generator) if rotation is None else rotation).T
     rate = (len(pts) - 1) / (pts[-1] - pts[0]) if len(pts) > 1 else 30.0
-    error = level.white * generator.standard_normal(keypoints.shape)
-    error += level.wander * _autoregressive(keypoints.shape, WANDER_TIME * rate, generator)
-    error += level.bias * generator.standard_normal(keypoints.shape[1:])
-    keypoints += error * np.array([1, 1, DEPTH_FACTOR])
+    error = level.white * generator.standard_normal(truth.shape)
+    error += level.wander * _autoregressive(truth.shape, WANDER_TIME * rate, generator)
+    error += level.bias * generator.standard_normal(truth.shape[1:])
+    keypoints = np.full((len(pts), MHR70_COUNT, 3), np.nan)
+    keypoints[:, KEYPOINTS] = truth + error * np.array([1, 1, DEPTH_FACTOR])
     swapped = np.flatnonzero(generator.random(len(pts)) < level.swapped)
-    for left, right in MIRROR_PAIRS:
-        keypoints[swapped, left], keypoints[swapped, right] = keypoints[swapped, right], keypoints[swapped, left]
+    keypoints[swapped] = keypoints[swapped][:, MIRROR]
+    keypoints[:, sorted(hidden)] = np.nan
     seen = ~_bursts(len(pts), level.lost, BURST * rate, generator)
     confidence = np.isfinite(keypoints).all(-1).astype(np.float64)
     return PersonTrack(person, pts[seen], keypoints[seen], confidence[seen])
+
+
+def mirrored(track: PersonTrack) -> PersonTrack:
+    """The same person in the flipped picture: x the other way, and what was a left hand is taken for a right one."""
+    flipped = track.keypoints[:, MIRROR] * np.array([-1.0, 1, 1])
+    return replace(track, keypoints=flipped, confidence=track.confidence[:, MIRROR])
 
 
 def simulate_scene(
@@ -110,45 +138,84 @@ def simulate_scene(
     *,
     cameras: int,
     seconds: float,
+    shortest: float | None = None,
     level: str = "medium",
     people: int = 1,
     absent: float = 0.0,
     max_start: float = 10.0,
     rates: Sequence[float] = (30.0,),
     first_pts: Sequence[float] = (0.0,),
+    variable: bool = False,
+    ppm: float = 0.0,
     activities: Sequence[str] | None = None,
+    mirroring: bool = False,
+    half: Half | None = None,
+    legs_hidden: float = 0.0,
+    outliers: Mapping[int, Outlier] | None = None,
 ) -> Scene:
     """Cameras around moving people, each started within `max_start` seconds.
+
+    People, cameras and errors have generators of their own: the same scene comes back at another level, or with other
+    clocks.
 
     Args:
         generator: of everything.
         cameras: number of videos.
         seconds: length of each.
+        shortest: if given, lengths lie anywhere between this and `seconds`.
         level: key of LEVELS.
         people: number of persons in the scene; their order differs from video to video.
         absent: chance that a person is not in a video; one always is.
         max_start: seconds.
         rates: frames per second, one for all videos or one each.
         first_pts: seconds, of the first frame, likewise.
+        variable: the intervals between frames vary about that rate.
+        ppm: largest deviation of a camera's clock, parts per million.
         activities: what the persons do; see simulate_motion.
+        mirroring: the second person copies the first as a mirror would, a moment later.
+        half: of the benchmark; see halves.py.
+        legs_hidden: share of the cameras, the first ones, that see nobody's legs below the hip.
+        outliers: what is wrong with a camera, by its position.
     """
-    longest = seconds + max_start + 2
-    motions = [simulate_motion(longest, generator, activities=activities) for _ in range(people)]
-    videos, starts, everybody = [], [], []
-    for k in range(cameras):
-        begin, rate, zero = generator.uniform(0, max_start), rates[k % len(rates)], first_pts[k % len(first_pts)]
-        pts = zero + np.arange(int(seconds * rate)) / rate
-        rotation = camera_rotation(generator)
-        shown = [int(p) for p in generator.permutation(people) if generator.random() >= absent]
-        shown = shown or [int(generator.integers(people))]
-        tracks = tuple(
-            observe(motions[p], begin + pts - zero, pts, LEVELS[level], generator, rotation=rotation, person=number)
-            for number, p in enumerate(shown, start=1)
-        )
-        videos.append(VideoTracks(f"cam{k + 1}", tracks))
-        starts.append(begin - zero)
-        everybody.append(tuple(shown))
-    return Scene(tuple(videos), np.array(starts) - min(starts), tuple(everybody))
+    outliers = outliers or {}
+    longest = (seconds + max_start + 2) * (1 + 1e-6 * ppm)
+    motions = [simulate_motion(longest, g, activities=activities, half=half) for g in generator.spawn(people)]
+    if mirroring:
+        motions[1] = mirror_image(motions[0], longest, generator.spawn(1)[0])
+    videos, starts, clocks, everybody = [], [], [], []
+    for k, chance in enumerate(generator.spawn(cameras)):
+        begin, rate, zero = chance.uniform(0, max_start), rates[k % len(rates)], first_pts[k % len(first_pts)]
+        rotation = camera_rotation(chance)
+        shown = [int(p) for p in chance.permutation(people) if chance.random() >= absent]
+        shown = shown or [int(chance.integers(people))]
+        clock = 1 + 1e-6 * ppm * chance.uniform(-1, 1)
+        length = seconds if shortest is None else chance.uniform(shortest, seconds)
+        stamps, errors, stranger = chance.spawn(3)
+        since = uneven_times(length, rate, stamps) if variable else even_times(length, rate)
+        times, wrong = begin + clock * since, outliers.get(k)
+        if wrong is Outlier.FROZEN:
+            times = np.full(len(times), begin)
+        tracks = []
+        for number, p in enumerate(shown, start=1):
+            motion = motions[p]
+            if wrong is Outlier.ELSEWHERE:
+                motion = simulate_motion(longest, stranger, activities=activities, half=half)
+            track = observe(
+                motion,
+                times,
+                zero + since,
+                LEVELS[level],
+                errors,
+                rotation=rotation,
+                person=number,
+                hidden=LEGS if k < round(legs_hidden * cameras) else (),
+            )
+            tracks.append(mirrored(track) if wrong is Outlier.MIRRORED else track)
+        videos.append(VideoTracks(f"cam{k + 1}", tuple(tracks)))
+        starts.append(begin - clock * zero)
+        clocks.append(clock)
+        everybody.append(tuple(1000 + p if wrong is Outlier.ELSEWHERE else p for p in shown))
+    return Scene(tuple(videos), np.array(starts) - min(starts), tuple(everybody), np.array(clocks), outliers)
 
 
 def camera_rotation(generator: np.random.Generator) -> Floats:

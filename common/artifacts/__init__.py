@@ -45,6 +45,9 @@ SCENE = Artifact(
     "scene", Unit.SCENE, "scene.json", "the videos of the scene: size, rate, codec, calibration when known"
 )
 FRAMES = Artifact("frames", Unit.VIDEO, "frames/", "`time_table.npz`: PTS, key-frame and corrupt flag of every frame")
+SOUND = Artifact(
+    "sound", Unit.VIDEO, "sound.npz", "mono samples on the video's clock; only where there is a sound track"
+)
 MASKS = Artifact(
     "masks", Unit.VIDEO, "mask_data.npz", "per frame a uint16 label image `mask_000000`; pixel = person id"
 )
@@ -55,7 +58,27 @@ PREVIEW = Artifact("preview", Unit.VIDEO, "segmentation.mp4", "the video with ma
 SYNCHRONIZATION = Artifact(
     "synchronization", Unit.SCENE, "synchronization.json", "start time of every camera, interval, verdict, all pairs"
 )
+CLOCK_TABLE = Artifact(
+    "clock_table", Unit.SCENE, "synchronization.csv", "scene time, and which frame of every camera is shown then"
+)
+SYNC_PICTURE = Artifact(
+    "sync_picture", Unit.SCENE, "synchronization.svg", "picture: aligned movements, camera graph, correlation per pair"
+)
 IDENTITIES = Artifact("identities", Unit.SCENE, "cross_video_id_mapping.json", "`{video: {local id: id in the scene}}`")
 REPORT = Artifact("report", Unit.SCENE, "report.html", "one page that says what was found and how sure it is")
 
-ALL = (SCENE, FRAMES, MASKS, PEOPLE, LANDMARKS, BODIES, PREVIEW, SYNCHRONIZATION, IDENTITIES, REPORT)
+ALL = (
+    SCENE,
+    FRAMES,
+    SOUND,
+    MASKS,
+    PEOPLE,
+    LANDMARKS,
+    BODIES,
+    PREVIEW,
+    SYNCHRONIZATION,
+    CLOCK_TABLE,
+    SYNC_PICTURE,
+    IDENTITIES,
+    REPORT,
+)

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from common.artifacts.camera_fields import (
+    Distortion,
+    Intrinsics,
+    Pose,
+    is_number,
+    read_distortion,
+    read_intrinsics,
+    read_pose,
+)
 from common.artifacts.json_files import write_json
 from common.errors import BadInput
 from common.names import is_valid
 
+if TYPE_CHECKING:
+    from common.cameras import Camera
+
 SCHEMA = 1
 ROLES = ("ego", "exo", "unknown")
-
-Row = tuple[float, float, float]
-Intrinsics = tuple[Row, Row, Row]
-"""A 3x3 camera matrix: [[fx, s, cx], [0, fy, cy], [0, 0, 1]], pixels of the upright frame."""
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,9 @@ class SceneVideo:
         codec: name of the codec.
         role: "ego", "exo" or "unknown".
         intrinsics: 3x3 camera matrix in pixels of the upright frame, or None.
+        distortion: of the lens, in OpenCV's order, or None. Files of before it was known lack it, like the next.
+        camera_T_world: 4x4 rigid transform from world to camera axes (x right, y down, z forward), metres, of a camera
+            that stands still, or None.
         problem: why the file cannot be read, or None.
     """
 
@@ -50,6 +61,18 @@ class SceneVideo:
     role: str = "unknown"
     intrinsics: Intrinsics | None = None
     problem: str | None = None
+    distortion: Distortion | None = None
+    camera_T_world: Pose | None = None
+
+    def static_camera(self) -> Camera | None:
+        """The calibrated camera, if it is known how it projects and where it stands."""
+        if self.intrinsics is None or self.camera_T_world is None:
+            return None
+        import numpy as np
+
+        from common.cameras import Camera
+
+        return Camera(np.array(self.intrinsics), np.array(self.camera_T_world), self.distortion or ())
 
 
 @dataclass(frozen=True)
@@ -114,18 +137,17 @@ def _video(name: str, entry: Any) -> SceneVideo:  # noqa: ANN401 - whatever JSON
     if video.problem is None:
         for field in ("width", "height", "rate"):
             value = getattr(video, field)
-            if not _is_number(value) or value <= 0:
+            if not is_number(value) or value <= 0:
                 raise BadInput(f"{where}.{field}: expected a positive number, got {value!r}.")
-    return video if video.intrinsics is None else replace(video, intrinsics=_matrix(where, video.intrinsics))
+    if video.role == "ego" and video.camera_T_world is not None:
+        raise BadInput(f"{where}.camera_T_world: expected none for an ego camera, which moves, got one.")
+    return replace(
+        video,
+        intrinsics=_optional(read_intrinsics, f"{where}.intrinsics", video.intrinsics),
+        distortion=_optional(read_distortion, f"{where}.distortion", video.distortion),
+        camera_T_world=_optional(read_pose, f"{where}.camera_T_world", video.camera_T_world),
+    )
 
 
-def _matrix(where: str, rows: object) -> Intrinsics:
-    shaped = isinstance(rows, list) and len(rows) == 3 and all(isinstance(row, list) and len(row) == 3 for row in rows)
-    if not shaped or not isinstance(rows, list) or not all(_is_number(value) for row in rows for value in row):
-        raise BadInput(f"{where}.intrinsics: expected 3x3 numbers, got {rows!r}.")
-    first, second, third = ((float(a), float(b), float(c)) for a, b, c in rows)
-    return first, second, third
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _optional(read: Callable[[str, object], Value], where: str, value: object) -> Value | None:
+    return None if value is None else read(where, value)

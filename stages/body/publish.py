@@ -36,7 +36,10 @@ def estimate_video(workspace: Workspace, *, backend: str, step: int, smooth: boo
     timing = frames_artifact.load(workspace.input(FRAMES))
     table, properties = timing.table, timing.properties
     landmarks = workspace.find(LANDMARKS)
-    intrinsics = workspace.describe().intrinsics
+    video = workspace.describe()
+    intrinsics = video.intrinsics
+    if any(video.distortion or ()):
+        workspace.warn(f"{workspace.video}: bodies are placed as if the lens had no distortion, though it is known.")
     estimator = create(backend, device=device, model=weight_path("blazepose-heavy") if backend == "embedded" else None)
 
     def open_frames(wanted: NDArray[np.int64]) -> Iterator[Frame]:

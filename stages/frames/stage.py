@@ -1,11 +1,11 @@
-"""When every frame of a video is shown, which are key frames, and which are damaged."""
+"""When every frame of a video is shown, which are key frames and which are damaged, and what was heard."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from common.artifacts import FRAMES, SCENE
+from common.artifacts import FRAMES, SCENE, SOUND
 from common.stage import Stage, Unit, option
 
 if TYPE_CHECKING:
@@ -20,15 +20,17 @@ class Options:
 
 
 def run(workspace: Workspace, options: Options) -> None:
-    """Publishes the time table, from packets alone; decodes only if JPEGs are asked for."""
+    """Publishes the time table, from packets alone, and the sound; decodes pictures only if JPEGs are asked for."""
     from common.artifacts import frames
     from common.media.container import probe
     from common.media.time_table import read_time_table
+    from stages.frames.listen import publish_sound
 
     recording = workspace.recording()
     table = read_time_table(recording)
     folder = workspace.output(FRAMES)
-    frames.save(folder, table, probe(recording))
+    properties = probe(recording)
+    frames.save(folder, table, properties)
     workspace.found["frames"] = len(table)
     if table.truncated:
         announced = "" if table.declared is None else f" of {table.declared}"
@@ -36,6 +38,8 @@ def run(workspace: Workspace, options: Options) -> None:
     damaged = int(table.corrupt.sum())
     if damaged:
         workspace.warn(f"{workspace.video}: {damaged} of {len(table)} frames are marked as damaged in the file.")
+    if properties.has_audio:
+        publish_sound(workspace, recording)
     if options.jpeg:
         from common.media.jpeg_folder import write_jpegs
 
@@ -44,12 +48,12 @@ def run(workspace: Workspace, options: Options) -> None:
 
 STAGE = Stage(
     name="frames",
-    summary="Reads when every frame of a video is shown (PTS), which are key frames, and which are damaged.",
+    summary="Reads when every frame of a video is shown (PTS), which are key frames or damaged, and its sound.",
     unit=Unit.VIDEO,
     reads=(SCENE,),
-    writes=(FRAMES,),
+    writes=(FRAMES, SOUND),
     run=run,
     options=Options,
     source=True,
-    packages=("av",),
+    packages=("av", "numpy"),
 )

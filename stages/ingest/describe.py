@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from common import fingerprint
-from common.artifacts.scene import Intrinsics, SceneVideo
+from common.artifacts.camera_fields import Calibration
+from common.artifacts.scene import SceneVideo
 from common.errors import BadInput
 
 
-def describe_recording(path: Path, *, intrinsics: Intrinsics | None) -> SceneVideo:
+def describe_recording(path: Path, *, calibration: Calibration | None) -> SceneVideo:
     """The entry of one recording; a file that is no readable video gets an entry with its problem instead.
 
     Args:
         path: the file.
-        intrinsics: camera matrix (3x3, pixels of the upright frame), if the user gave one.
+        calibration: what the user says about its camera, if anything.
     """
     from common.media.container import probe
 
@@ -36,5 +37,7 @@ def describe_recording(path: Path, *, intrinsics: Intrinsics | None) -> SceneVid
         rate=round(properties.average_rate, 6),
         duration=None if properties.duration_s is None else round(properties.duration_s, 6),
         codec=properties.codec,
-        intrinsics=intrinsics,
+        intrinsics=calibration.intrinsics if calibration else None,
+        distortion=calibration.distortion if calibration else None,
+        camera_T_world=calibration.camera_T_world if calibration else None,
     )

@@ -18,24 +18,26 @@ def run(workspace: Workspace, options: NoOptions) -> None:
     """
     from common.artifacts import scene
     from common.recordings import CALIBRATION
-    from stages.ingest.calibration import read_intrinsics
+    from stages.ingest.calibration import doubt, read_calibration
     from stages.ingest.describe import describe_recording
 
     recordings = workspace.recordings()
     refused = workspace.refused()
     for name, reason in refused.items():
         workspace.warn(f"{name!r} is left out: {reason} Rename it, then run again.")
-    calibration = workspace.source_file(CALIBRATION)
-    intrinsics = read_intrinsics(calibration) if calibration is not None else {}
-    for video in sorted(set(intrinsics) - set(recordings)):
+    file = workspace.source_file(CALIBRATION)
+    calibration = read_calibration(file) if file is not None else {}
+    for video in sorted(set(calibration) - set(recordings)):
         workspace.warn(f"{CALIBRATION} describes {video!r}, but there is no such video.")
     videos = {
-        video: describe_recording(path, intrinsics=intrinsics.get(video))
+        video: describe_recording(path, calibration=calibration.get(video))
         for video, path in workspace.track(recordings.items(), total=len(recordings), label="videos")
     }
     for video, entry in videos.items():
         if entry.problem is not None:
             workspace.warn(f"{video} cannot be used: {entry.problem}")
+        if (doubtful := doubt(entry)) is not None:
+            workspace.warn(f"{CALIBRATION}: {video}: {doubtful}")
     scene.save(workspace.output(SCENE), scene.Scene(workspace.scene, videos))
     workspace.found["videos"] = len(videos)
     unusable = sum(entry.problem is not None for entry in videos.values())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from common.ticks import round_ticks
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -25,14 +27,9 @@ class Axis:
     @property
     def ticks(self) -> tuple[tuple[str, str], ...]:
         """(position, text) of 3 to 7 round times. The last one carries the unit."""
-        step = round_step(self.high - self.low, at_most=6)
-        first = math.ceil(self.low / step - 1e-9)
-        values = [k * step for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
-        digits = max(0, -math.floor(math.log10(step) + 1e-9))
-        texts = [f"{value:.{digits}f}".replace("-0", "−0" if value < 0 else "0", 1) for value in values]
-        if texts:
-            texts[-1] += " s"
-        return tuple((self.at(value), text) for value, text in zip(values, texts, strict=True))
+        ticks = round_ticks(self.low, self.high, at_most=6)
+        last = len(ticks) - 1
+        return tuple((self.at(value), text + (" s" if k == last else "")) for k, (value, text) in enumerate(ticks))
 
 
 def make_axis(low: float, high: float) -> Axis:
@@ -40,13 +37,6 @@ def make_axis(low: float, high: float) -> Axis:
     if not (math.isfinite(low) and math.isfinite(high)) or high - low < 1e-6:
         return Axis(low, low + 1.0) if math.isfinite(low) else Axis(0.0, 1.0)
     return Axis(low, high)
-
-
-def round_step(span: float, *, at_most: int) -> float:
-    """The smallest of 1, 2, 5, 10 ... (times a power of ten) that divides a span into so many steps at most."""
-    raw = span / at_most
-    power = 10.0 ** math.floor(math.log10(raw))
-    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * (1 - 1e-9))
 
 
 def percent(share: float) -> str:

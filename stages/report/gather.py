@@ -11,7 +11,18 @@ from pathlib import Path
 from typing import TypeVar
 
 from common import fingerprint
-from common.artifacts import BODIES, FRAMES, IDENTITIES, MASKS, PEOPLE, SYNCHRONIZATION, bodies, identities, people
+from common.artifacts import (
+    BODIES,
+    FRAMES,
+    IDENTITIES,
+    MASKS,
+    PEOPLE,
+    SYNC_PICTURE,
+    SYNCHRONIZATION,
+    bodies,
+    identities,
+    people,
+)
 from common.artifacts import frames as frames_artifact
 from common.artifacts import synchronization as synchronization_artifact
 from common.artifacts.frames import Frames
@@ -82,6 +93,7 @@ class Evidence:
         videos: by id, sorted.
         synchronization: None if sync has no current result.
         identities: video -> local id -> id in the scene; None if sync has no current result.
+        sync_picture: the SVG that sync drew; None if there is none.
         history: records of all units.
         notes: what could not be read, one sentence each.
         no_pictures: why there are no recordings to draw from, or "".
@@ -94,6 +106,7 @@ class Evidence:
     history: History
     notes: tuple[str, ...] = ()
     no_pictures: str = ""
+    sync_picture: bytes | None = None
 
     def camera(self, video: str) -> CameraStart | None:
         """What synchronisation says about a camera; None if it says nothing."""
@@ -106,8 +119,17 @@ class Evidence:
 
     def scene_span(self, video: str) -> tuple[float, float] | None:
         """Begin and end of a recording on the scene's clock; None if its start is unknown."""
-        start, span = self.start(video), self.videos[video].span
-        return None if start is None or span is None else (start + span[0], start + span[1])
+        camera, span = self.camera(video), self.videos[video].span
+        if camera is None or span is None:
+            return None
+        begin, end = (camera.scene_time(pts) for pts in span)
+        return None if begin is None or end is None else (begin, end)
+
+    def own_time(self, video: str, scene_time: float) -> float:
+        """PTS of a video at a moment of the scene's clock, seconds; the same number if its start is unknown."""
+        camera = self.camera(video)
+        pts = None if camera is None else camera.pts(scene_time)
+        return scene_time if pts is None else pts
 
     def identity(self, video: str, person: int) -> int | None:
         """The id in the scene of a video's person, or None if unknown."""
@@ -143,6 +165,7 @@ def gather(workspace: Workspace) -> Evidence:
         history=history,
         notes=tuple(reader.notes),
         no_pictures=no_pictures,
+        sync_picture=reader.load(workspace.find(SYNC_PICTURE), Path.read_bytes),
     )
 
 

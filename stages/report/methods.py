@@ -46,9 +46,12 @@ def methods(evidence: Evidence) -> str:
     if evidence.synchronization is not None:
         sentences.append(
             "Start times and cross-camera identities were estimated together, from the recordings alone: "
-            f"{evidence.synchronization.method}. The correlation is Padfield's, the consensus minimises the "
-            "Geman-McClure loss, and intervals are 95 %."
+            f"{evidence.synchronization.method}."
         )
+        if _correlated(evidence):
+            sentences.append(
+                "The correlation is Padfield's, the consensus minimises the Geman-McClure loss, and intervals are 95 %."
+            )
     if sentences:
         sentences.insert(0, "Recordings were processed with ghost on their presentation time stamps.")
     return " ".join(sentences)
@@ -62,9 +65,14 @@ def references(evidence: Evidence) -> list[str]:
         cited += [_BLAZEPOSE, _MOVENET]
     if backends.get("body") == "embedded":
         cited += [_BLAZEPOSE, _GHUM]
-    if evidence.synchronization is not None:
+    if _correlated(evidence):
         cited += [_PADFIELD, _GEMAN]
     return list(dict.fromkeys(cited))
+
+
+def _correlated(evidence: Evidence) -> bool:
+    """Whether start times were found by ghost's own method."""
+    return evidence.synchronization is not None and evidence.synchronization.options.get("method") != "dtw"
 
 
 def _backends(evidence: Evidence) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from common.artifacts import BODIES, FRAMES, IDENTITIES, MASKS, PEOPLE, REPORT, SCENE, SYNCHRONIZATION
+from common.artifacts import BODIES, FRAMES, IDENTITIES, MASKS, PEOPLE, REPORT, SCENE, SYNC_PICTURE, SYNCHRONIZATION
 from common.stage import NoOptions, Resources, Stage, Unit
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ STAGE = Stage(
     summary="Writes one self-contained page about a scene: verdict, start times, pictures, tracks, cost.",
     unit=Unit.SCENE,
     reads=(),
-    may_read=(SCENE, FRAMES, MASKS, PEOPLE, BODIES, SYNCHRONIZATION, IDENTITIES),
+    may_read=(SCENE, FRAMES, MASKS, PEOPLE, BODIES, SYNCHRONIZATION, SYNC_PICTURE, IDENTITIES),
     writes=(REPORT,),
     run=run,
     source=True,

@@ -104,7 +104,8 @@ def agreement(
     prior = PRIOR_NOISE * np.sqrt(count[top])  # the others show the same motion: their chance agreements add up
     z = 0.0
     if highest and enough:
-        z = max(0.0, float(mean[top] / noise(mean[far], rate=rate, prior=prior)) - CHOICE * float(np.log(alternatives)))
+        spread = noise(far.sum(), mean[far].var(), rate=rate, prior=prior)
+        z = max(0.0, float(mean[top] / spread) - CHOICE * float(np.log(alternatives)))
     return Agreement(
         z=z,
         r=float(product[top] / overlap[top]),

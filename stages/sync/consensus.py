@@ -1,4 +1,4 @@
-"""One start per video from the lags of all pairs: robust least squares on the camera graph, then the curves again.
+"""One start per video from the lags of all pairs: robust least squares on the camera graph, then the whole curves.
 
 All quantities are grid steps; `starts[k]` is where video k's grid begins on the scene's clock, `starts[0] = 0`, and
 the lag of an edge (i, j) is an estimate of starts[j] - starts[i].
@@ -11,8 +11,6 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.sync.pairwise import Curve, fraction_of_peak
-
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Pair = tuple[int, int]
@@ -22,8 +20,6 @@ SHRINK, STEPS = 0.7, 40  # the scale shrinks from the largest disagreement to SC
 STAR_SCALE = 1 / 3  # s: scale at which a start from one camera's lags begins
 MAX_STARS = 8  # videos up to which every star is tried; with more, the graduation alone is right as often
 MAX_SWEEPS = 10  # of the ascent; two or three are usual
-REFINE_RADIUS = 0.1  # s
-REFINE_SWEEPS = 3
 
 
 def weighted_starts(count: int, i: Indices, j: Indices, lags: Floats, weights: Floats) -> Floats:
@@ -127,35 +123,3 @@ def ascend(starts: Floats, evidence: Mapping[Pair, Floats]) -> Floats:
         if not moved:
             break
     return np.asarray(at, dtype=np.float64)
-
-
-def refine(starts: Floats, curves: Mapping[Pair, Curve], *, rate: float) -> Floats:
-    """The same ascent within REFINE_RADIUS and to a fraction of a step, pairs weighted by r² and overlap.
-
-    Args:
-        starts: (videos,) grid steps.
-        curves: of pairs (i, j), i < j.
-        rate: grid steps per second.
-
-    Returns:
-        (videos,) grid steps.
-    """
-    starts = starts.copy()
-    radius = max(2, round(REFINE_RADIUS * rate))
-    steps = np.arange(-radius, radius + 1)
-    for _ in range(REFINE_SWEEPS):
-        for k in range(len(starts)):
-            total = np.zeros(len(steps))
-            for o in range(len(starts)):
-                curve = curves.get((min(o, k), max(o, k)))
-                if o == k or curve is None:
-                    continue
-                lag = starts[k] + steps - starts[o] if o < k else starts[o] - starts[k] - steps
-                height = np.maximum(np.interp(lag, curve.lags, curve.r), 0) ** 2
-                total += height * np.interp(lag, curve.lags, curve.overlap)
-            m = int(total.argmax())
-            if total[m] > 0:
-                starts[k] += steps[m]
-                if 0 < m < len(steps) - 1:
-                    starts[k] += fraction_of_peak(*total[m - 1 : m + 2])
-    return np.asarray(starts - starts[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,11 +11,10 @@ import numpy as np
 from stages.sync.consensus import Pair
 from stages.sync.features import Features, Grid, common_rate, person_features, video_grid
 from stages.sync.identity import Couples, simultaneous
-from stages.sync.pairwise import MIN_OVERLAP, MIN_OVERLAP_SHARE, Spectrum, correlate, spectrum, transform_length
+from stages.sync.pairwise import EXCLUDED, MIN_OVERLAP, MIN_OVERLAP_SHARE, correlate, in_units_of_noise
 from stages.sync.tracks import VideoTracks
 
 CENTRED_BELOW = 20.0  # s: shorter recordings keep their trend and are centred over every overlap instead (sync study)
-SINGLE_ABOVE = 9_000  # grid steps from which spectra are in single precision: 5 min at 30 Hz, 20 MB per person
 
 
 @dataclass(frozen=True)
@@ -66,36 +66,33 @@ def gather(videos: Sequence[VideoTracks], *, max_offset: float) -> Evidence:
     origins = [grids[v].origin for v in usable]
     furthest = max_offset + (max(origins) - min(origins) if origins else 0.0)
     reach = max(0, min(length - 1, int(np.ceil(furthest * rate))))
-    size = transform_length(length, reach)
-    one_mask = all(f.mask.shape[1] == 1 for found in features for f in found)
     together = [
         simultaneous([video.persons[t].times for t in kept]) for video, kept in zip(videos, tracks, strict=True)
     ]
-
-    def transformed(f: Features) -> Spectrum:
-        return spectrum(f, size=size, one_mask=one_mask, single=length > SINGLE_ABOVE)
-
-    couples = {}
-    for i in usable:
-        # spectra of one video at a time, and of one person to compare: those of all take 20 MB per person and 10 min
-        mine = [transformed(f) for f in features[i]] if i != usable[-1] else []
-        for j in (v for v in usable if v > i):
-            least = min(MIN_OVERLAP * rate, MIN_OVERLAP_SHARE * min(grids[i].length, grids[j].length))
-            middle = (grids[j].origin - grids[i].origin) * rate
-            columns = []
-            for f in features[j]:
-                other = transformed(f)
-                columns.append(
-                    [
-                        correlate(a, other, reach=reach, min_overlap=least, centred=centred).limited(
-                            middle - max_offset * rate, middle + max_offset * rate
-                        )
-                        for a in mine
-                    ]
-                )
-            curves = [list(row) for row in zip(*columns, strict=True)]
-            couples[i, j] = Couples.of(curves, rate=rate, together=(together[i], together[j]))
-    return Evidence(rate, centred, grids, tracks, features, couples, usable)
+    flat = [f for found in features for f in found]
+    position = np.cumsum([0, *(len(found) for found in features)])
+    pairs = list(itertools.combinations(usable, 2))
+    couples = [
+        (int(position[i]) + u, int(position[j]) + v)
+        for i, j in pairs
+        for u in range(len(features[i]))
+        for v in range(len(features[j]))
+    ]
+    counts = [len(features[i]) * len(features[j]) for i, j in pairs]
+    shortest = [min(grids[i].length, grids[j].length) for i, j in pairs]
+    least = np.repeat(np.minimum(MIN_OVERLAP * rate, MIN_OVERLAP_SHARE * np.array(shortest)), counts)
+    r, overlap = correlate(flat, flat, couples, length=length, reach=reach, least=least, centred=centred)
+    middle = np.repeat([(grids[j].origin - grids[i].origin) * rate for i, j in pairs], counts)
+    lags = np.arange(-reach, reach + 1)
+    r[np.abs(lags - middle[:, None]) > max_offset * rate] = EXCLUDED
+    score = in_units_of_noise(r, overlap, rate=rate)
+    found_couples, first = {}, 0
+    for (i, j), count in zip(pairs, counts, strict=True):
+        shape, part = (len(features[i]), len(features[j]), len(lags)), slice(first, first + count)
+        arrays = (array[part].reshape(shape) for array in (r, overlap, score))
+        found_couples[i, j] = Couples(*arrays, (together[i], together[j]))
+        first += count
+    return Evidence(rate, centred, grids, tracks, features, found_couples, usable)
 
 
 def _least_overlap(grids: Sequence[Grid], *, rate: float) -> float:

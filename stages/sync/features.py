@@ -216,11 +216,11 @@ def person_features(track: PersonTrack, grid: Grid, *, detrend: bool) -> Feature
         if detrend:
             position = smooth - _smooth(measure, mask, lambda x: _running_means(x, TREND * grid.rate))
         velocity = np.gradient(smooth, axis=0) * grid.rate if len(smooth) > 1 else np.zeros_like(smooth)
-        moving = mask.copy()  # a speed needs three seen instants in a row
+        moving = mask.copy()  # a speed needs three seen instants in a row; positions at the edges of a gap are poor as well
         moving[1:] *= mask[:-1]
         moving[:-1] *= mask[1:]
-        for block, known in ((position, mask), (velocity, moving)):
-            standard, known = _standardise(block, known)
+        for block in (position, velocity):
+            standard, known = _standardise(block, moving)
             values.append(standard / np.sqrt(block.shape[1]))
             masks.append(known)
     value, mask = np.concatenate(values, axis=1), np.concatenate(masks, axis=1)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from stages.sync.consensus import Pair
-from stages.sync.pairwise import APART, EXCLUDED, Curve, noise
+from stages.sync.pairwise import EXCLUDED, Curve
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -44,20 +44,6 @@ class Couples:
     score: NDArray[np.float32]
     together: tuple[Flags, Flags]
 
-    @classmethod
-    def of(cls, curves: list[list[Curve]], *, rate: float, together: tuple[Flags, Flags] | None = None) -> Couples:
-        """From the curve of every couple; without `together` all tracks of a video are visible at once."""
-
-        def gather(rows: list[list[Floats]]) -> NDArray[np.float32]:
-            return np.array(rows, dtype=np.float32)
-
-        return cls(
-            gather([[c.r for c in row] for row in curves]),
-            gather([[c.overlap for c in row] for row in curves]),
-            gather([[in_units_of_noise(c, rate=rate) for c in row] for row in curves]),
-            together or (np.ones((len(curves),) * 2, bool), np.ones((len(curves[0]),) * 2, bool)),
-        )
-
     @property
     def evidence(self) -> Floats:
         """(lags,) mean of two sums, of row and of column maxima of score²: no one-to-one assignment is worth more."""
@@ -77,6 +63,8 @@ class Couples:
             chosen: (track of a, track of b).
             people: how many persons they are; as many as both videos have tracks among them, if not given.
         """
+        if self.r.shape[:2] == (1, 1):
+            return Curve(self.r[0, 0], self.overlap[0, 0])
         u, v = (list(side) for side in zip(*chosen, strict=True))
         r, overlap = self.r[u, v].astype(np.float64), self.overlap[u, v].astype(np.float64)
         weight = np.where(r > EXCLUDED, overlap, 0)
@@ -124,22 +112,14 @@ def simultaneous(times: Sequence[Floats]) -> Flags:
     return out
 
 
-def in_units_of_noise(curve: Curve, *, rate: float) -> Floats:
-    """(lags,) strength over the standard deviation it has away from its peak, not negative, 0 where excluded.
-
-    Without the prior in the noise the flat curve of two strangers gets a higher score in a short clip than the broad,
-    high one of the right couple.
-    """
-    strength = curve.strength
-    far = curve.allowed & (np.abs(curve.lags - curve.lags[int(strength.argmax())]) > APART * rate)
-    return np.asarray(np.maximum(strength, 0) / noise(strength[far], rate=rate))
-
-
 def best_assignment(couples: Couples) -> tuple[int, list[tuple[int, int]]]:
     """Index of the lag, and the couples, whose summed score² is highest over all lags and assignments.
 
     Assigned is one to one, and then the further parts of people whose track is broken.
     """
+    if couples.score.shape[:2] == (1, 1):
+        k = int(couples.score.argmax())
+        return k, [(0, 0)] if couples.score[0, 0, k] > 0 else []
     squares = couples.score.astype(np.float64) ** 2
     best: tuple[float, int, list[tuple[int, int]]] = (-1.0, 0, [])
     for k in np.argsort(-couples.evidence, kind="stable")[:CANDIDATE_LAGS]:

@@ -6,6 +6,7 @@ shows. L estimates (start of b's grid) - (start of a's grid) on the scene's cloc
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from scipy.fft import irfft, next_fast_len, rfft
 from stages.sync.features import Features
 
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 Complex = NDArray[np.complexfloating]
 
 MIN_OVERLAP = 3.0  # s of shared, seen time below which a lag is not considered
@@ -23,26 +25,9 @@ APART = 0.5  # s around a peak that belong to the peak
 MIN_FAR_LAGS = 60  # at 30 Hz: with fewer lags apart from the peak its noise is not known
 PRIOR_NOISE = 0.15  # sqrt(s): rms strength of strangers; 0.06-0.23 in simulated recordings of 1.5 to 60 s
 PRIOR_COUNT = 8.0  # independent lags, APART each, that the prior is worth (chosen on simulated clips)
+CHUNK_BYTES = 1 << 25  # of the signals that are transformed at once
+FREQUENCIES = 256  # of which products are formed at once: they fit into a cache
 EXCLUDED = -1.0  # value of a curve where nothing can be said
-
-
-@dataclass(frozen=True)
-class Spectrum:
-    """Fourier transforms of features, of their squares and of their masks, along time.
-
-    Attributes:
-        values: (features, frequencies).
-        energy: (features, frequencies), or their sum (1, frequencies) where the features share one mask.
-        mask: (features, frequencies), or (1, frequencies).
-        known: (features,) or (1,) bool: whether the feature is ever known.
-        size: length of the transform.
-    """
-
-    values: Complex
-    energy: Complex
-    mask: Complex
-    known: NDArray[np.bool_]
-    size: int
 
 
 @dataclass(frozen=True)
@@ -56,8 +41,8 @@ class Curve:
         alternatives: number of couples that they were chosen from.
     """
 
-    r: Floats
-    overlap: Floats
+    r: NDArray[np.floating]
+    overlap: NDArray[np.floating]
     couples: int = 1
     alternatives: int = 1
 
@@ -76,15 +61,10 @@ class Curve:
         """Where something can be said."""
         return self.r > EXCLUDED
 
-    def limited(self, low: float, high: float) -> Curve:
-        """The same, excluded outside the lags low..high."""
-        inside = (self.lags >= low) & (self.lags <= high)
-        return Curve(np.where(inside, self.r, EXCLUDED), self.overlap, self.couples, self.alternatives)
-
     @property
     def strength(self) -> Floats:
         """(2 * reach + 1,) r * sqrt(overlap): comparable between lags of different overlap; 0 where excluded."""
-        return np.where(self.allowed, self.r * np.sqrt(np.maximum(self.overlap, 0)), 0.0)
+        return strength(self.r, self.overlap)
 
 
 @dataclass(frozen=True)
@@ -104,80 +84,125 @@ class Peak:
     overlap: float
 
 
-def transform_length(length: int, reach: int) -> int:
-    """Shortest fast length at which no lag within ±reach wraps around."""
-    return next_fast_len(length + reach + 1, real=True)
-
-
-def spectrum(features: Features, *, size: int, one_mask: bool, single: bool = False) -> Spectrum:
-    """Transforms of one person's features.
-
-    Args:
-        features: the person's.
-        size: length of the transform, see transform_length.
-        one_mask: whether all persons of the scene have features that are known together. It then takes features + 2
-            transforms instead of 3 * features.
-        single: half the memory, for long recordings (float32).
-    """
-    kind = np.float32 if single else np.float64
-
-    def transform(signal: NDArray[np.float32]) -> Complex:
-        whole = np.zeros((signal.shape[1], size), kind)
-        whole[:, features.begin : features.begin + len(signal)] = signal.T
-        return np.asarray(rfft(whole, overwrite_x=True))
-
-    values, mask = features.values, features.mask
-    energy = np.square(values)
-    if one_mask:
-        energy = energy.sum(1, keepdims=True)
-    else:
-        mask = np.broadcast_to(mask, values.shape)
-    return Spectrum(transform(values), transform(energy), transform(mask), np.asarray(mask.any(axis=0)), size)
-
-
-def correlate(a: Spectrum, b: Spectrum, *, reach: int, min_overlap: float, centred: bool) -> Curve:
-    """Masked normalised cross-correlation, all lags at once.
+def correlate(
+    first: Sequence[Features],
+    second: Sequence[Features],
+    couples: Sequence[tuple[int, int]],
+    *,
+    length: int,
+    reach: int,
+    least: NDArray[np.floating],
+    centred: bool,
+) -> tuple[Singles, Singles]:
+    """Masked normalised cross-correlation of many couples, all lags at once.
 
     r(L) = sum_t a[t + L] b[t] / sqrt(sum a[t + L]² · sum b[t]²), every sum over the instants and features that both
     have seen (Padfield, "Masked object registration in the Fourier domain", IEEE TIP 2012, here in one dimension
-    and with one common scale for all features).
+    and with one common scale for all features). Each track is transformed once; what all couples need is then one
+    product of small matrices per frequency.
 
     Args:
-        a: the earlier named person's spectrum.
-        b: the other's, of the same size and kind.
+        first: features of the earlier named tracks.
+        second: of the others; may be the same list.
+        couples: (position in first, position in second).
+        length: grid steps that hold every track.
         reach: largest lag in grid steps.
-        min_overlap: grid steps, averaged over features, below which a lag is excluded.
+        least: (couples,) grid steps, averaged over features, below which a lag is excluded.
         centred: subtract every feature's mean over each overlap: for short clips, at 2 * features more transforms.
 
     Returns:
-        The curve of (a, b).
+        (couples, 2 * reach + 1): r, EXCLUDED where nothing can be said; and the overlap in grid steps.
     """
-    at = np.arange(-reach, reach + 1)
+    lags = 2 * reach + 1
+    if not couples:
+        return np.zeros((0, lags), np.float32), np.zeros((0, lags), np.float32)
+    kind = np.dtype(np.float64 if centred else np.float32)  # centring takes differences of large sums
+    size = next_fast_len(length + reach + 1, real=True)  # no lag within ±reach wraps around
+    tracks = [first] if second is first else [first, second]
+    one_mask = all(f.mask.shape[1] == 1 for side in tracks for f in side)
+    i, j = np.array(couples).T
+    columns = first[0].values.shape[1]
+    wide = max(len(side) for side in tracks)
+    chunk = int(np.clip(CHUNK_BYTES // (size * wide * kind.itemsize), 1, columns))
 
-    def total(product: Complex) -> Floats:
-        return np.asarray(irfft(product.sum(0), a.size)[at], dtype=np.float64)
+    def transforms(signal: Callable[[Features], NDArray[np.float32]], number: int) -> list[Complex]:
+        """(frequencies, tracks, columns) of either side."""
+        out = []
+        for side in tracks:
+            whole = np.zeros((size, len(side), number), kind)
+            for k, f in enumerate(side):
+                whole[f.begin : f.begin + len(f.values), k] = signal(f)
+            out.append(np.asarray(rfft(whole, axis=0, overwrite_x=True)))
+        return out
 
-    def each(product: Complex) -> Floats:
-        return np.asarray(irfft(product, a.size)[:, at], dtype=np.float64)
+    def add_products(total: Complex, a: Complex, b: Complex) -> None:
+        """Adds sum_columns a conj(b) of every couple to (frequencies, couples)."""
+        for block in range(0, len(a), FREQUENCIES):
+            part = slice(block, block + FREQUENCIES)
+            total[part] += (a[part] @ b[part].conj().swapaxes(1, 2))[:, i, j]
 
-    shared = int((a.known & b.known).sum())
-    overlap = total(a.mask * b.mask.conj()) / max(shared, 1)
-    product = total(a.values * b.values.conj())
-    energy_a, energy_b = total(a.energy * b.mask.conj()), total(a.mask * b.energy.conj())
+    def lagged(product: Complex) -> Floats:
+        """(couples, lags) from (frequencies, couples)."""
+        whole = irfft(product, size, axis=0, overwrite_x=True)
+        return np.ascontiguousarray(np.concatenate([whole[size - reach :], whole[: reach + 1]]).T)
+
+    shape = (size // 2 + 1, len(couples))
+    product, energy_a, energy_b, overlap = (np.zeros(shape, np.result_type(kind, 1j)) for _ in range(4))
+    shift = [np.zeros((len(couples), lags)) for _ in range(3 if centred else 0)]
+    totals = [np.zeros(len(side)) for side in tracks]
+    for begin in range(0, columns, chunk):
+        part = slice(begin, min(begin + chunk, columns))
+        number = part.stop - part.start
+        values = transforms(lambda f, part=part: f.values[:, part], number)  # type: ignore[misc]
+        add_products(product, values[0], values[-1])
+        if not one_mask or centred:
+            masks = transforms(
+                lambda f, part=part: np.broadcast_to(f.mask, f.values.shape)[:, part],  # type: ignore[misc]
+                number,
+            )
+        if not one_mask:
+            energies = transforms(lambda f, part=part: np.square(f.values[:, part]), number)  # type: ignore[misc]
+            add_products(energy_a, energies[0], masks[-1])
+            add_products(energy_b, masks[0], energies[-1])
+            add_products(overlap, masks[0], masks[-1])
+            for total, energy in zip(totals, energies, strict=True):
+                total += energy[0].real.sum(-1)
+        if centred:
+            for c in range(number):
+                a, b, ma, mb = values[0][:, i, c], values[-1][:, j, c], masks[0][:, i, c], masks[-1][:, j, c]
+                count = np.maximum(lagged(ma * mb.conj()), 1)
+                sum_a, sum_b = lagged(a * mb.conj()), lagged(ma * b.conj())
+                for total, square in zip(shift, (sum_a * sum_b, sum_a**2, sum_b**2), strict=True):
+                    total += square / count
+    if one_mask:
+        masks = transforms(lambda f: f.mask, 1)
+        energies = transforms(lambda f: np.square(f.values).sum(1, keepdims=True), 1)
+        energy_a += energies[0][:, i, 0] * masks[-1][:, j, 0].conj()
+        energy_b += masks[0][:, i, 0] * energies[-1][:, j, 0].conj()
+        overlap += masks[0][:, i, 0] * masks[-1][:, j, 0].conj()
+        totals = [energy[0, :, 0].real for energy in energies]
+    counted = 1 if one_mask else columns
+    known = [np.array([np.broadcast_to(f.mask.any(axis=0), counted) for f in side]) for side in tracks]
+    shared = np.maximum((known[0][i] & known[-1][j]).sum(1), 1)
+    steps = lagged(overlap) / shared[:, None]
+    dot, square_a, square_b = lagged(product), lagged(energy_a), lagged(energy_b)
     if centred:
-        count = np.maximum(each(a.mask * b.mask.conj()), 1)
-        sum_a, sum_b = each(a.values * b.mask.conj()), each(a.mask * b.values.conj())
-        product = product - (sum_a * sum_b / count).sum(0)
-        energy_a = energy_a - (sum_a**2 / count).sum(0)
-        energy_b = energy_b - (sum_b**2 / count).sum(0)
+        dot, square_a, square_b = dot - shift[0], square_a - shift[1], square_b - shift[2]
     # rounding leaves a little of nothing, in single precision about eps of all energy: an overlap without movement says
     # nothing
-    floor = 1e-6 * np.maximum(overlap, 1)
-    floor_a, floor_b = (floor + np.finfo(s.energy.dtype).eps * float(s.energy[:, 0].real.sum()) for s in (a, b))
-    judged = (overlap >= max(min_overlap, 1.0)) & (energy_a > floor_a) & (energy_b > floor_b)
-    r = np.full(len(at), EXCLUDED)
-    r[judged] = np.clip(product[judged] / np.sqrt(energy_a[judged] * energy_b[judged]), -0.999999, 1)
-    return Curve(r, np.maximum(overlap, 0))
+    floor = 1e-6 * np.maximum(steps, 1)
+    eps = np.finfo(kind).eps
+    judged = steps >= np.maximum(least, 1.0)[:, None]
+    judged &= square_a > floor + eps * totals[0][i][:, None]
+    judged &= square_b > floor + eps * totals[-1][j][:, None]
+    r = np.full(dot.shape, EXCLUDED, np.float32)
+    r[judged] = np.clip(dot[judged] / np.sqrt(square_a[judged] * square_b[judged]), -0.999999, 1)
+    return r, np.maximum(steps, 0).astype(np.float32)
+
+
+def strength(r: NDArray[np.floating], overlap: NDArray[np.floating]) -> Floats:
+    """R * sqrt(overlap), 0 where excluded: of equal spread at all lags where there is nothing to find."""
+    return np.where(r > EXCLUDED, r * np.sqrt(overlap), 0.0)
 
 
 def fraction_of_peak(before: float, top: float, after: float) -> float:
@@ -186,17 +211,42 @@ def fraction_of_peak(before: float, top: float, after: float) -> float:
     return 0.5 * (before - after) / bend if bend < 0 and top >= max(before, after) else 0.0
 
 
-def noise(far: Floats, *, rate: float, prior: float = PRIOR_NOISE) -> float:
+def noise(
+    count: NDArray[np.floating], variance: NDArray[np.floating], *, rate: float, prior: float | Floats = PRIOR_NOISE
+) -> Floats:
     """Standard deviation of the strength of strangers, from the lags away from a peak and a prior.
 
     Args:
-        far: strengths at those lags; few of them, in a short clip, and then the prior decides.
+        count: number of those lags; few of them, in a short clip, and then the prior decides.
+        variance: of the strength at them.
         rate: grid steps per second.
         prior: the standard deviation that is assumed before looking, sqrt(s).
     """
-    independent = len(far) / (APART * rate)
-    square = independent * float(far.var()) if len(far) else 0.0
-    return float(np.sqrt((square + PRIOR_COUNT * prior**2 * rate) / (independent + PRIOR_COUNT)))
+    independent = np.asarray(count, np.float64) / (APART * rate)
+    square = independent * np.where(count > 0, variance, 0.0) + PRIOR_COUNT * np.square(prior) * rate
+    return np.asarray(np.sqrt(square / (independent + PRIOR_COUNT)))
+
+
+def in_units_of_noise(r: Singles, overlap: Singles, *, rate: float) -> Singles:
+    """Strength over the standard deviation it has away from its peak, not negative, 0 where excluded.
+
+    Without the prior in the noise the flat curve of two strangers gets a higher score in a short clip than the broad,
+    high one of the right couple.
+
+    Args:
+        r: (couples, lags) as of `correlate`.
+        overlap: likewise.
+        rate: grid steps per second.
+    """
+    out = np.empty_like(r)
+    at = np.arange(r.shape[1])
+    for k, (curve, seen) in enumerate(zip(r, overlap, strict=True)):
+        allowed = curve > EXCLUDED
+        height = np.where(allowed, curve * np.sqrt(seen), np.float32(0))
+        far = height[allowed & (np.abs(at - int(height.argmax())) > APART * rate)]
+        spread = noise(np.float64(len(far)), far.var(dtype=np.float64) if len(far) else np.float64(0), rate=rate)
+        out[k] = np.maximum(height, 0) / np.float32(spread)
+    return out
 
 
 def find_peak(curve: Curve, *, rate: float, near: float | None = None, radius: float = 0.0) -> Peak:
@@ -217,9 +267,9 @@ def find_peak(curve: Curve, *, rate: float, near: float | None = None, radius: f
     fraction = 0.0
     if 0 < k < len(lags) - 1 and curve.allowed[k - 1 : k + 2].all():
         fraction = fraction_of_peak(*curve.r[k - 1 : k + 2])
-    strength = curve.strength
+    height = curve.strength
     far = curve.allowed & (np.abs(lags - lags[k]) > APART * rate)
     z = 0.0
     if far.sum() >= MIN_FAR_LAGS * rate / 30 and r[k] > 0:
-        z = float(strength[k] / noise(strength[far], rate=rate))
+        z = float(height[k] / noise(far.sum(), height[far].var(), rate=rate))
     return Peak(float(lags[k] + fraction), float(r[k]), z, float(curve.overlap[k]) / curve.couples)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.sync.certainty import Agreement, agreement, placed_videos, supported_videos
-from stages.sync.consensus import Pair, ascend, refine, robust_starts
+from stages.sync.consensus import Pair, ascend, robust_starts
 from stages.sync.evidence import Evidence
 from stages.sync.identity import MIN_LINK_Z, Link, best_assignment, link_tracks, persons, pool_by_person
 from stages.sync.pairwise import Curve, find_peak
@@ -27,7 +27,7 @@ class Placement:
 
     Attributes:
         members: the videos that were solved together, ascending.
-        starts: start of each member's grid, steps.
+        starts: start of each member's grid, whole steps.
         curves: of pairs that show somebody in common, one per pair.
         links: between their tracks.
         placed: members whose start stands out of the noise.
@@ -40,6 +40,13 @@ class Placement:
     links: list[Link]
     placed: list[int]
     supported: list[int]
+
+    def people(self) -> dict[tuple[int, int], int]:
+        """Number of the person behind every linked track (video, track)."""
+        tracks = {track for link in self.links for track in (link.a, link.b)}
+        count = [1 + max((t for v, t in tracks if v == k), default=-1) for k in range(max(self.members) + 1)]
+        groups = persons(count, self.links)
+        return {track: number for number, group in enumerate(groups) for track in group if track in tracks}
 
     def fit(self, video: int, *, rate: float) -> Agreement:
         """How a member fits the supported ones (all members, if none is)."""
@@ -86,7 +93,6 @@ def place(evidence: Evidence, members: Sequence[int]) -> Placement:
         before, starts = starts, ascend(starts, {p: np.maximum(c.strength, 0) ** 2 for p, c in curves.items()})
         if np.array_equal(before, starts):
             break
-    starts = refine(starts, curves, rate=rate)
     placed = placed_videos(starts, curves, rate=rate)
     supported = supported_videos(starts, curves, placed, rate=rate)
     return Placement(

@@ -1,56 +1,108 @@
-"""From the bodies of a scene's videos to its start times and identities on disk."""
+"""From the bodies of a scene's videos to its start times, frame table, picture and identities on disk."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from common.artifacts import BODIES, IDENTITIES, SYNCHRONIZATION
+from common.artifacts import BODIES, CLOCK_TABLE, FRAMES, IDENTITIES, SYNC_PICTURE, SYNCHRONIZATION, clock_table
 from common.artifacts import bodies as bodies_artifact
+from common.artifacts import frames as frames_artifact
 from common.artifacts import identities as identities_artifact
 from common.artifacts import synchronization as artifact
+from common.artifacts.expectation import CANNOT_TELL, OFF, Expectation
 from common.errors import InputMissing
-from stages.sync.result import Synchronization, VideoStart
+from stages.sync.documents import published_identities, published_synchronization
+from stages.sync.expectation import counts, expect_aligned
+from stages.sync.picture import draw
+from stages.sync.result import Synchronization
 from stages.sync.solve import solve
 from stages.sync.tracks import PersonTrack, VideoTracks
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from common.media.time_table import TimeTable
     from common.workspace import Workspace
+    from stages.sync.clues import Clue
+    from stages.sync.stage import Options
 
-METHOD = (
-    "view-invariant features of the joints, masked normalised cross-correlation per pair of cameras and people, "
-    "identities and lags solved together, robust consensus over all cameras, bootstrap intervals"
-)
+_FRAME = 1 / 30  # s: the tolerance where no camera has a time table
 
 
-def synchronize_scene(workspace: Workspace, *, max_offset: float, need_all: bool) -> None:
+def synchronize_scene(workspace: Workspace, options: Options) -> None:
     """Solves and publishes start times and identities; says what it could not solve.
 
     Raises:
-        InputMissing: a camera has no bodies and `need_all` is set.
+        InputMissing: a camera has no bodies and all are needed.
     """
     folders = {video: workspace.find(BODIES, video) for video in workspace.videos}
     without = [video for video, folder in folders.items() if folder is None]
-    if without and need_all:
+    if without and options.cameras == "all":
         raise InputMissing(
             f"{', '.join(without)}: no bodies. Run the body stage, or go on without them: --cameras available."
         )
     if without:
         workspace.warn(f"left out, because they have no bodies: {', '.join(without)}.")
     tracks = [VideoTracks(video, () if folder is None else _tracks(folder)) for video, folder in folders.items()]
-    answer = solve(tracks, max_offset=max_offset, without_bodies=without)
-    artifact.save(workspace.output(SYNCHRONIZATION), _published(workspace.scene, answer))
-    identities_artifact.save(workspace.output(IDENTITIES), _identities(workspace.videos, answer))
-    verdicts = [start.verdict.value for start in answer.videos]
-    workspace.found |= {verdict: verdicts.count(verdict) for verdict in artifact.VERDICTS if verdict in verdicts}
-    seen = Counter(track.identity for track in answer.identities)
-    workspace.found["people seen by several cameras"] = sum(count > 1 for count in seen.values())
-    workspace.found["by one only"] = sum(count == 1 for count in seen.values())
-    for start in answer.videos:
-        if start.start_time is None and start.video not in without:  # those were named above
-            workspace.warn(f"{start.video}: start time unknown: {'; '.join(start.reasons)}.")
+    tables = _time_tables(workspace)
+    answer = _solve(workspace, tracks, options, without_bodies=without)
+    expectation = None
+    if options.expect == "aligned":
+        spans = {video: (float(t.seconds[0]), float(t.seconds[-1])) for video, t in tables.items()}
+        tolerance = options.expected_tolerance or slowest_frame(tables)
+        expectation = expect_aligned(answer, tolerance=tolerance, spans=spans)
+    document = published_synchronization(workspace.scene, answer, options, tables=tables, expectation=expectation)
+    artifact.save(workspace.output(SYNCHRONIZATION), document)
+    clock_table.save(workspace.output(CLOCK_TABLE), camera_clocks(document, tables))
+    note = "" if expectation is None else f" · {expectation.text}"
+    workspace.output(SYNC_PICTURE).write_text(draw(answer, tracks, scene=workspace.scene, note=note), encoding="utf-8")
+    identities_artifact.save(workspace.output(IDENTITIES), published_identities(workspace.videos, answer))
+    _report(workspace, answer, expectation, without)
+
+
+def slowest_frame(tables: Mapping[str, TimeTable]) -> float:
+    """How long the slowest camera shows a frame, seconds: it cannot tell starts apart that lie closer together."""
+    return max((1 / table.rate for table in tables.values() if len(table) > 1), default=_FRAME)
+
+
+def camera_clocks(
+    document: artifact.Synchronization, tables: Mapping[str, TimeTable]
+) -> dict[str, clock_table.CameraClock | None]:
+    """Every camera's frames on the scene's clock; None where the start or the time table is not known."""
+    clocks: dict[str, clock_table.CameraClock | None] = {}
+    for video, camera in document.cameras.items():
+        table = tables.get(video)
+        clocks[video] = None
+        if camera.start_time is not None and table is not None:
+            clocks[video] = clock_table.camera_clock(
+                table.seconds, start_time=camera.start_time, rate=camera.rate, frame_rate=table.rate
+            )
+    return clocks
+
+
+def gather_clues(workspace: Workspace, tracks: Sequence[VideoTracks], kinds: Collection[str]) -> tuple[Clue, ...]:
+    """Evidence other than motion. NOT WIRED: sound and calibrated cameras are not loaded yet, so there is none.
+
+    Args:
+        workspace: where sound, cameras and time tables lie.
+        tracks: of all videos.
+        kinds: those that may be used, of "audio" and "calibration".
+    """
+    return ()
+
+
+def _solve(
+    workspace: Workspace, tracks: Sequence[VideoTracks], options: Options, *, without_bodies: Collection[str]
+) -> Synchronization:
+    if options.method == "dtw":
+        from stages.sync.dtw import solve_dtw
+
+        return solve_dtw(tracks, max_offset=options.max_offset, without_bodies=without_bodies)
+    kinds = options.evidence.split(",")
+    moving = tracks if "motion" in kinds else [VideoTracks(video.video, (), video.camera) for video in tracks]
+    return solve(moving, max_offset=options.max_offset, without_bodies=without_bodies)
 
 
 def _tracks(folder: Path) -> tuple[PersonTrack, ...]:
@@ -60,42 +112,33 @@ def _tracks(folder: Path) -> tuple[PersonTrack, ...]:
             times=body.times,
             keypoints=body.pred_keypoints_3d,
             confidence=body.confidence,
+            image_points=body.pred_keypoints_2d,
         )
         for person, body in sorted(bodies_artifact.load(folder).items())
     )
 
 
-def _published(scene: str, answer: Synchronization) -> artifact.Synchronization:
-    pairs = tuple(
-        artifact.PairOffset(
-            first=pair.a,
-            second=pair.b,
-            offset=pair.offset,
-            interval=pair.half_width,
-            peak=pair.r,
-            confidence=pair.z or None,
-            overlap=pair.overlap,
-            residual=pair.residual,
-            people=pair.persons,
-        )
-        for pair in answer.pairs
-    )
-    return artifact.Synchronization(scene, {start.video: _camera(start) for start in answer.videos}, pairs, METHOD)
+def _time_tables(workspace: Workspace) -> dict[str, TimeTable]:
+    found = {video: workspace.find(FRAMES, video) for video in workspace.videos}
+    return {video: frames_artifact.load(folder).table for video, folder in found.items() if folder is not None}
 
 
-def _camera(start: VideoStart) -> artifact.CameraStart:
-    return artifact.CameraStart(
-        start_time=start.start_time,
-        interval=start.half_width,
-        verdict=start.verdict.value,
-        confidence=start.z or None,
-        reasons=start.reasons,
-        advice=start.advice,
-    )
-
-
-def _identities(videos: tuple[str, ...], answer: Synchronization) -> dict[str, dict[int, int]]:
-    people: dict[str, dict[int, int]] = {video: {} for video in videos}
-    for track in answer.identities:
-        people[track.video][track.person] = track.identity
-    return people
+def _report(
+    workspace: Workspace, answer: Synchronization, expectation: Expectation | None, without: Collection[str]
+) -> None:
+    """What the log and the manifest say about the outcome."""
+    verdicts = [start.verdict.value for start in answer.videos]
+    workspace.found |= {verdict: verdicts.count(verdict) for verdict in artifact.VERDICTS if verdict in verdicts}
+    if expectation is not None:
+        workspace.found |= counts(expectation)
+    seen = Counter(track.identity for track in answer.identities)
+    workspace.found["people seen by several cameras"] = sum(count > 1 for count in seen.values())
+    workspace.found["by one only"] = sum(count == 1 for count in seen.values())
+    for start in answer.videos:
+        if start.start_time is None and start.video not in without:  # those were named above
+            workspace.warn(f"{start.video}: start time unknown: {'; '.join(start.reasons)}.")
+    if expectation is not None and expectation.verdict == CANNOT_TELL:
+        workspace.warn(expectation.text)
+    for video, check in (expectation.cameras if expectation is not None else {}).items():
+        if check.verdict == OFF:
+            workspace.warn(f"{video}: expected aligned, but {check.text}.")

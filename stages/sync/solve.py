@@ -11,20 +11,22 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from common.errors import BadInput
+from stages.sync.alignment import Alignment, View, align, expected_variance
 from stages.sync.certainty import TOLERANCE
 from stages.sync.consensus import Pair
 from stages.sync.evidence import Evidence, gather
 from stages.sync.identity import Link, best_assignment, persons
-from stages.sync.intervals import HalfWidths, bootstrap
-from stages.sync.pairwise import Peak, find_peak
+from stages.sync.pairwise import Curve, Peak, find_peak
 from stages.sync.placement import Placement, components
 from stages.sync.result import (
     Component,
     IdentifiedTrack,
+    OffsetCurve,
     PairOffset,
     Synchronization,
     Verdict,
@@ -58,14 +60,13 @@ def solve(
         raise BadInput(f"videos: expected every name once, got {names}. Rename one of the files.")
     evidence = gather(videos, max_offset=max_offset)
     found, first = components(evidence)
+    groups = [_Group.of(number, evidence, placement, seed=seed) for number, placement in enumerate(found)]
     starts: dict[int, VideoStart] = {}
     pairs: dict[Pair, PairOffset] = {}
-    for number, placement in enumerate(found):
-        group = _component(names, evidence, placement)
-        widths = _intervals(evidence, placement, seed=seed)
-        inside = _pairs(videos, evidence, placement, widths)
+    for group in groups:
+        inside = _pairs(videos, evidence, group)
         pairs |= inside
-        starts |= _starts(names, evidence, placement, group, widths, inside, number=number)
+        starts |= _starts(names, evidence, group, inside)
     for v, video in enumerate(videos):
         if v not in starts:
             has_bodies = video.video not in without_bodies
@@ -76,17 +77,90 @@ def solve(
     return Synchronization(
         videos=tuple(starts[v] for v in range(len(videos))),
         pairs=tuple(pairs[pair] for pair in sorted(pairs)),
-        components=tuple(_component(names, evidence, placement) for placement in found),
+        components=tuple(group.component(names) for group in groups),
         identities=_identities(videos, evidence, found, starts),
     )
 
 
-def _component(names: Sequence[str], evidence: Evidence, placement: Placement) -> Component:
-    """Starts of PTS 0 instead of the grids' first instants, the earliest 0."""
-    group = placement.supported
-    start = {v: placement.starts[v] / evidence.rate - evidence.grids[v].origin for v in group}
-    earliest = min(start.values())
-    return Component(tuple(names[v] for v in group), tuple(start[v] - earliest for v in group))
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Videos that are placed relative to each other, to a fraction of a step.
+
+    Attributes:
+        number: from 0, the largest first.
+        placement: which videos, and their links.
+        videos: positions of the supported ones, ascending.
+        people: of linked tracks (video, track), the number of the person.
+        alignment: of `videos`.
+        start: of these, scene time of PTS 0 in seconds; the earliest is 0.
+    """
+
+    number: int
+    placement: Placement
+    videos: list[int]
+    people: dict[tuple[int, int], int]
+    alignment: Alignment
+    start: dict[int, float]
+
+    @classmethod
+    def of(cls, number: int, evidence: Evidence, placement: Placement, *, seed: int) -> _Group:
+        group = placement.supported
+        people = placement.people()
+        views = [View(group.index(v), p, evidence.features[v][t]) for (v, t), p in people.items() if v in group]
+        found = align(
+            np.array([placement.starts[v] for v in group]),
+            views,
+            rate=evidence.rate,
+            centred=evidence.centred,
+            generator=np.random.default_rng(seed),
+        )
+        start = {v: s / evidence.rate - evidence.grids[v].origin for v, s in zip(group, found.starts, strict=True)}
+        earliest = min(start.values())
+        return cls(number, placement, group, people, found, {v: s - earliest for v, s in start.items()})
+
+    def component(self, names: Sequence[str]) -> Component:
+        return Component(tuple(names[v] for v in self.videos), tuple(self.start[v] for v in self.videos))
+
+    def lag(self, i: int, j: int) -> float:
+        """Steps from the start of i's grid to that of j's."""
+        starts = self.alignment.starts
+        return float(starts[self.videos.index(j)] - starts[self.videos.index(i)])
+
+
+def _pairs(videos: Sequence[VideoTracks], evidence: Evidence, group: _Group) -> dict[Pair, PairOffset]:
+    """Every pair within the group that shows somebody in common."""
+    found = {}
+    shown = {v: [(t, p) for (w, t), p in group.people.items() if w == v] for v in group.videos}
+    for i, j in itertools.combinations(group.videos, 2):
+        curve = group.placement.curves.get((i, j))
+        same = sorted((t, u) for t, p in shown[i] for u, q in shown[j] if p == q)
+        if curve is None or not same:
+            continue
+        peak = find_peak(curve, rate=evidence.rate)
+        residual = (peak.lag - group.lag(i, j)) / evidence.rate
+        half_width = None
+        if abs(residual) <= TOLERANCE:
+            top = int(np.clip(round(peak.lag) + curve.reach, 1, len(curve.r) - 2))
+            variance = group.alignment.inflation * expected_variance(curve.r[top - 1 : top + 2], peak.overlap)
+            half_width = 1.96 * float(np.sqrt(variance)) / evidence.rate if np.isfinite(variance) else None
+        found[i, j] = PairOffset(
+            videos[i].video,
+            videos[j].video,
+            offset=evidence.offset(i, j, peak.lag),
+            half_width=half_width,
+            r=peak.r,
+            z=peak.z,
+            overlap=peak.overlap / evidence.rate,
+            residual=residual,
+            persons=tuple((_id(videos, evidence, i, t), _id(videos, evidence, j, u)) for t, u in same),
+            curve=_offset_curve(evidence, i, j, curve),
+        )
+    return found
+
+
+def _offset_curve(evidence: Evidence, i: int, j: int, curve: Curve) -> OffsetCurve:
+    offsets = curve.lags / evidence.rate + evidence.grids[i].origin - evidence.grids[j].origin
+    return OffsetCurve(offsets, np.where(curve.allowed, curve.r, np.nan).astype(np.float32))
 
 
 def _id(videos: Sequence[VideoTracks], evidence: Evidence, video: int, track: int) -> int:
@@ -94,77 +168,16 @@ def _id(videos: Sequence[VideoTracks], evidence: Evidence, video: int, track: in
     return videos[video].persons[evidence.tracks[video][track]].person
 
 
-def _same_person(placement: Placement, i: int, j: int) -> list[tuple[int, int]]:
-    """Tracks (of i, of j) that are one person."""
-    tracks = {t for link in placement.links for t in (link.a, link.b)}
-    count = [1 + max((t for v, t in tracks if v == video), default=-1) for video in range(max(placement.members) + 1)]
-    couples = []
-    for group in persons(count, placement.links):
-        couples += [(t, u) for v, t in group if v == i for w, u in group if w == j]
-    return sorted(couples)
-
-
-def _intervals(evidence: Evidence, placement: Placement, *, seed: int) -> HalfWidths:
-    """Half widths; everything by position in placement.supported."""
-    group = placement.supported
-    couples, weights = {}, {}
-    for a, b in itertools.combinations(range(len(group)), 2):
-        i, j = group[a], group[b]
-        curve = placement.curves.get((i, j))
-        same = _same_person(placement, i, j)
-        if curve is None or not same:
-            continue
-        lag = placement.starts[j] - placement.starts[i]
-        r, overlap = np.interp(lag, curve.lags, curve.r), np.interp(lag, curve.lags, curve.overlap)
-        if r > 0:
-            couples[a, b] = [(evidence.features[i][u], evidence.features[j][w]) for u, w in same]
-            weights[a, b] = float(r**2 * overlap)
-    return bootstrap(
-        np.array([placement.starts[v] for v in group]),
-        couples,
-        weights,
-        rate=evidence.rate,
-        centred=evidence.centred,
-        generator=np.random.default_rng(seed),
-    )
-
-
-def _pairs(
-    videos: Sequence[VideoTracks], evidence: Evidence, placement: Placement, widths: HalfWidths
-) -> dict[Pair, PairOffset]:
-    """Every pair within the component that shows somebody in common."""
-    found = {}
-    group = placement.supported
-    for a, b in itertools.combinations(range(len(group)), 2):
-        i, j = group[a], group[b]
-        same = _same_person(placement, i, j)
-        if (i, j) not in placement.curves or not same:
-            continue
-        peak = find_peak(placement.curves[i, j], rate=evidence.rate)
-        residual = (peak.lag - (placement.starts[j] - placement.starts[i])) / evidence.rate
-        near = abs(residual) <= TOLERANCE and (a, b) in widths.lags
-        found[i, j] = PairOffset(
-            videos[i].video,
-            videos[j].video,
-            offset=evidence.offset(i, j, peak.lag),
-            half_width=widths.lags[a, b] / evidence.rate if near else None,
-            r=peak.r,
-            z=peak.z,
-            overlap=peak.overlap / evidence.rate,
-            residual=residual,
-            persons=tuple((_id(videos, evidence, i, u), _id(videos, evidence, j, w)) for u, w in same),
-        )
-    return found
-
-
 def _unrelated(videos: Sequence[VideoTracks], evidence: Evidence, pair: Pair) -> PairOffset:
     """A pair that nothing supports: how good its best match is, but no offset."""
     couples = evidence.couples[pair]
     k, chosen = best_assignment(couples)
-    peak = Peak(0.0, 0.0, 0.0, 0.0)
+    peak, curve = Peak(0.0, 0.0, 0.0, 0.0), None
     if chosen:
         middle = k - couples.r.shape[2] // 2
-        peak = find_peak(couples.pooled(chosen), rate=evidence.rate, near=middle, radius=1.0)
+        pooled = couples.pooled(chosen)
+        peak = find_peak(pooled, rate=evidence.rate, near=middle, radius=1.0)
+        curve = _offset_curve(evidence, *pair, pooled)
     return PairOffset(
         videos[pair[0]].video,
         videos[pair[1]].video,
@@ -175,61 +188,54 @@ def _unrelated(videos: Sequence[VideoTracks], evidence: Evidence, pair: Pair) ->
         overlap=peak.overlap / evidence.rate,
         residual=None,
         persons=(),
+        curve=curve,
     )
 
 
 def _starts(
-    names: Sequence[str],
-    evidence: Evidence,
-    placement: Placement,
-    group: Component,
-    widths: HalfWidths,
-    pairs: Mapping[Pair, PairOffset],
-    *,
-    number: int,
+    names: Sequence[str], evidence: Evidence, group: _Group, pairs: Mapping[Pair, PairOffset]
 ) -> dict[int, VideoStart]:
     found = {}
-    for k, v in enumerate(placement.supported):
-        fit = placement.fit(v, rate=evidence.rate)
-        width = float(widths.starts[k]) / evidence.rate if np.isfinite(widths.starts[k]) else None
-        verdict, reasons, advice = judge_start(fit, width, placed=v in placement.placed)
-        if number > 0:
-            others = ", ".join(name for name in group.videos if name != names[v])
+    closing = _cycle_residuals(group.videos, pairs)
+    for k, v in enumerate(group.videos):
+        fit = group.placement.fit(v, rate=evidence.rate)
+        width = group.alignment.half_widths[k] / evidence.rate
+        half_width = float(width) if np.isfinite(width) else None
+        verdict, reasons, advice = judge_start(fit, half_width, placed=v in group.placement.placed)
+        if group.number > 0:
+            others = ", ".join(names[w] for w in group.videos if w != v)
             verdict = Verdict.UNKNOWN
             reasons = (f"its start is known relative to {others} alone: nothing connects them to the rest", *reasons)
-        known = number == 0
+        known = group.number == 0
         found[v] = VideoStart(
             names[v],
-            start_time=group.starts[k] if known else None,
-            half_width=width if known else None,
+            start_time=group.start[v] if known else None,
+            half_width=half_width if known else None,
             verdict=verdict,
-            component=number,
+            component=group.number,
             z=fit.z,
             r=fit.r,
             overlap=fit.overlap,
-            cycle_residual=_cycle_residual(v, placement.supported, pairs),
+            cycle_residual=closing.get(v),
             reasons=reasons,
             advice=advice,
         )
     return found
 
 
-def _cycle_residual(video: int, group: Sequence[int], pairs: Mapping[Pair, PairOffset]) -> float | None:
-    """Median of |o_ij + o_jk - o_ik| over the triangles with this video, seconds."""
-
-    def offset(a: int, b: int) -> float | None:
-        pair = pairs.get((min(a, b), max(a, b)))
-        if pair is None or pair.offset is None:
-            return None
-        return pair.offset if a < b else -pair.offset
-
-    closings = []
-    for a, b in itertools.combinations([v for v in group if v != video], 2):
-        sides = [offset(video, a), offset(a, b), offset(b, video)]
-        known = [side for side in sides if side is not None]
-        if len(known) == len(sides):
-            closings.append(abs(sum(known)))
-    return float(np.median(closings)) if closings else None
+def _cycle_residuals(group: Sequence[int], pairs: Mapping[Pair, PairOffset]) -> dict[int, float]:
+    """Per video the median of |o_ij + o_jk - o_ik| over the triangles with it, seconds."""
+    offset = np.full((len(group), len(group)), np.nan)
+    for (a, i), (b, j) in itertools.permutations(enumerate(group), 2):
+        pair = pairs.get((i, j))
+        if pair is not None and pair.offset is not None:
+            offset[a, b], offset[b, a] = pair.offset, -pair.offset
+    found = {}
+    for a, i in enumerate(group):
+        closing = np.abs(offset[a][:, None] + offset - offset[a][None, :])[np.triu_indices(len(group), 1)]
+        if np.isfinite(closing).any():
+            found[i] = float(np.nanmedian(closing))
+    return found
 
 
 def _unknown(

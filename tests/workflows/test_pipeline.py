@@ -22,7 +22,7 @@ def test_the_core_dag_follows_from_what_stages_read_and_write():
     assert names(pipeline.upstream(by_name["ingest"])) == []
     assert names(pipeline.upstream(by_name["segment"])) == ["ingest", "frames"]
     assert names(pipeline.upstream(by_name["body"])) == ["ingest", "frames", "segment"]
-    assert names(pipeline.upstream(by_name["sync"])) == ["ingest", "body"]
+    assert names(pipeline.upstream(by_name["sync"])) == ["ingest", "frames", "body"]
 
 
 def test_a_stage_that_shows_history_comes_after_all_others():

@@ -97,7 +97,7 @@ def _plan(evidence: Evidence, usable: dict[str, VideoEvidence], placed: list[str
 def _frame_at(evidence: Evidence, found: VideoEvidence, instant: float) -> int:
     if found.frames is None:
         return 0
-    return int(found.frames.table.nearest(instant - (evidence.start(found.video) or 0.0)))
+    return int(found.frames.table.nearest(evidence.own_time(found.video, instant)))
 
 
 def _people_at(evidence: Evidence, found: VideoEvidence, instant: float) -> int:

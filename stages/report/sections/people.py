@@ -10,7 +10,7 @@ from common.drawing import hex_colour
 from stages.report.axis import Axis, make_axis
 from stages.report.gather import Evidence, VideoEvidence
 from stages.report.looks import group_people
-from stages.report.tracks import LEVELS, strip
+from stages.report.tracks import LEVELS, Floats, strip
 from stages.report.wording import number, percent
 
 TEMPLATE = "people.html"
@@ -93,10 +93,12 @@ def _frame_count(found: VideoEvidence) -> int:
     return len(found.people.frames) if found.people is not None else 0
 
 
-def _shift(evidence: Evidence, found: VideoEvidence) -> float:
-    """What to add to a PTS to draw it: the start time, or what lets the first frame be at 0."""
-    start = evidence.start(found.video)
-    return start if start is not None else -(found.span[0] if found.span is not None else 0.0)
+def _drawn_at(evidence: Evidence, found: VideoEvidence, pts: Floats) -> Floats:
+    """Where frames are drawn: at their scene time, or so that the first frame of the video is at 0."""
+    camera = evidence.camera(found.video)
+    if camera is not None and camera.start_time is not None:
+        return camera.start_time + camera.rate * pts
+    return pts - (found.span[0] if found.span is not None else 0.0)
 
 
 def _runs(
@@ -109,7 +111,7 @@ def _runs(
     if found.frames is None:
         return []
     inside = frames < len(found.frames.table)
-    begin = found.frames.table.seconds[frames[inside]] + _shift(evidence, found)
+    begin = _drawn_at(evidence, found, found.frames.table.seconds[frames[inside]])
     runs = strip(begin, begin + found.frame_s, confidence[inside], low=axis.low, high=axis.high)
     length = axis.high - axis.low
     return [
@@ -125,6 +127,5 @@ def _runs(
 def _recorded(evidence: Evidence, axis: Axis, found: VideoEvidence) -> dict[str, str] | None:
     if found.span is None:
         return None
-    shift = _shift(evidence, found)
-    begin, end = found.span[0] + shift, found.span[1] + shift
+    begin, end = _drawn_at(evidence, found, np.array(found.span)).tolist()
     return {"x": axis.at(begin), "width": axis.width(begin, end)}

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import base64
+from dataclasses import dataclass
 from typing import Any
 
-from common.artifacts.synchronization import PairOffset
+from common.artifacts.synchronization import CameraStart, Contribution, PairOffset
 from stages.report.axis import Axis, make_axis
 from stages.report.gather import Evidence
 from stages.report.status import CameraStatus, advice_for, camera_statuses
-from stages.report.wording import duration, number, plus_minus, seconds, signed
+from stages.report.wording import NONE, duration, number, percent, plus_minus, seconds, signed
 
 TEMPLATE = "start_times.html"
 ANCHOR, TITLE = "start-times", "Start times"
 
 _ENLARGE = 0.2  # chosen by hand: starts closer together than this share of the scene are drawn once more, larger
+_MAX_PICTURE = 1_000_000  # bytes; the page has 5 MB
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """The picture that sync drew, ready for the page."""
+
+    uri: str
 
 
 def context(evidence: Evidence) -> dict[str, Any]:
-    """Timeline, enlarged starts, table of cameras, table of pairs."""
+    """Timeline, enlarged starts, table of cameras, what stands behind them, table of pairs."""
     statuses = camera_statuses(evidence)
     shared = {advice for advice, cameras in advice_for(statuses) if not cameras}
     placed = {s.video: span for s in statuses if (span := evidence.scene_span(s.video)) is not None}
@@ -29,8 +39,42 @@ def context(evidence: Evidence) -> dict[str, Any]:
         "apart": [_apart(evidence, s) for s in statuses if s.video not in placed],
         "enlarged": _enlarged(evidence, [s for s in statuses if s.video in placed], axis),
         "table": [_table_row(evidence, s, shared=shared) for s in statuses],
+        "drifting": any(c.rate != 1 for c in _cameras(evidence)),
+        "several_kinds": len({part.kind for c in _cameras(evidence) for part in c.evidence}) > 1,
+        "groups": _groups(evidence),
+        "first_frames": _first_frames(evidence),
+        "picture": _picture(evidence),
         "pairs": [_pair_row(p) for p in evidence.synchronization.pairs] if evidence.synchronization else [],
     }
+
+
+def _cameras(evidence: Evidence) -> list[CameraStart]:
+    return [] if evidence.synchronization is None else list(evidence.synchronization.cameras.values())
+
+
+def _picture(evidence: Evidence) -> _Picture | None:
+    svg = evidence.sync_picture
+    if svg is None or len(svg) > _MAX_PICTURE:
+        return None
+    return _Picture(f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}")
+
+
+def _groups(evidence: Evidence) -> list[str]:
+    """Groups of cameras that are related to each other alone, beside the one that has the start times."""
+    components = evidence.synchronization.components[1:] if evidence.synchronization is not None else ()
+    return [", ".join(f"{video} {seconds(start)}" for video, start in group.items()) for group in components]
+
+
+def _first_frames(evidence: Evidence) -> str:
+    """Lines to be copied: when each camera shows its frame 0, and how fast its clock is."""
+    cameras = {} if evidence.synchronization is None else evidence.synchronization.cameras
+    known = {video: camera for video, camera in cameras.items() if camera.first_frame is not None}
+    width = max(map(len, known), default=0)
+    return "\n".join(
+        f"{video:<{width}}  frame 0 is at scene time {camera.first_frame:.6f} s"
+        + ("" if camera.rate == 1 else f", and a second of it takes {camera.rate:.9f} s")
+        for video, camera in known.items()
+    )
 
 
 def _bar(evidence: Evidence, status: CameraStatus, span: tuple[float, float], axis: Axis) -> dict[str, Any]:
@@ -89,11 +133,28 @@ def _table_row(evidence: Evidence, status: CameraStatus, *, shared: set[str]) ->
         "start": seconds(evidence.start(status.video)),
         "interval": plus_minus(camera.interval if camera else None),
         "confidence": number(camera.confidence if camera else None, digits=1),
+        "clock": _clock(camera),
+        "shares": _shares(camera.evidence if camera else ()),
+        "mirrored": camera is not None and camera.mirrored,
         "length": duration(span[1] - span[0]) if span else "",
         "picture": picture,
         "reasons": status.reasons,
         "advice": tuple(text for text in status.advice if text and text not in shared),
     }
+
+
+def _clock(camera: CameraStart | None) -> str:
+    """How slow (+) or fast a camera's clock runs, in millionths."""
+    if camera is None or camera.start_time is None or (camera.rate == 1 and camera.rate_interval is None):
+        return NONE
+    within = "" if camera.rate_interval is None else f" ± {1e6 * camera.rate_interval:.0f}"
+    return f"{1e6 * (camera.rate - 1) + 0.0:+.0f}{within} ppm".replace("-", "−")
+
+
+def _shares(parts: tuple[Contribution, ...]) -> str:
+    """What each kind of evidence contributed, the most first."""
+    ranked = sorted(parts, key=lambda part: -part.weight)
+    return ", ".join(f"{part.kind} {percent(part.weight) if part.used else 'not used'}" for part in ranked) or NONE
 
 
 def _pair_row(pair: PairOffset) -> dict[str, Any]:

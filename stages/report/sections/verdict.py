@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from common.artifacts.expectation import ALIGNED, CANNOT_TELL, OFF
 from stages.report.gather import Evidence
 from stages.report.looks import group_people
 from stages.report.status import (
@@ -22,6 +23,8 @@ from stages.report.wording import count, duration, listing, plus_minus
 TEMPLATE = "verdict.html"
 ANCHOR, TITLE = "verdict", "Verdict"
 
+_EXPECTED = {ALIGNED: OK, OFF: FAILED, CANNOT_TELL: UNKNOWN}
+
 
 def context(evidence: Evidence) -> dict[str, Any]:
     """Sentence, level, facts and cameras."""
@@ -32,6 +35,7 @@ def context(evidence: Evidence) -> dict[str, Any]:
         "level": level,
         "sentence": sentence,
         "facts": _facts(evidence),
+        "expectation": _expectation(evidence),
         "cameras": [{**asdict(status), "label": status.label} for status in statuses],
         "advice": advice_for(statuses),
         "scene_failures": [
@@ -39,6 +43,19 @@ def context(evidence: Evidence) -> dict[str, Any]:
         ],
         "fake": sorted({m.stage for m in evidence.history.current if m.options.get("backend") == "fake"}),
     }
+
+
+def _expectation(evidence: Evidence) -> dict[str, Any] | None:
+    """The outcome of `--expect`, if it was asked for."""
+    found = None if evidence.synchronization is None else evidence.synchronization.expectation
+    if found is None:
+        return None
+    cameras = [
+        {"video": video, "level": _EXPECTED[check.verdict], "text": check.text}
+        for video, check in found.cameras.items()
+        if check.verdict == CANNOT_TELL and abs(check.off or 0.0) > found.tolerance  # the text tells of the others
+    ]
+    return {"level": _EXPECTED[found.verdict], "label": found.verdict, "text": found.text, "cameras": cameras}
 
 
 def people_counts(evidence: Evidence) -> tuple[int, int] | None:

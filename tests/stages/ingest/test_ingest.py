@@ -2,16 +2,19 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from common.artifacts import scene
+from common.artifacts.camera_fields import Calibration
 from common.errors import BadInput
-from stages.ingest.calibration import read_intrinsics
+from stages.ingest.calibration import doubt, read_calibration
 from tests.faults.unit import ROOT
 from tests.media_zoo import make_zoo
 
+POSE = [[1, 0, 0, 0.5], [0, 1, 0, -1], [0, 0, 1, 3]]
 MATRIX = [[1680, 0, 540], [0, 1680, 960], [0, 0, 1]]
 
 
@@ -46,7 +49,7 @@ def test_recordings_are_described_and_the_unreadable_named_with_its_problem(
     (take / "empty.mp4").touch()
     os.mkfifo(take / "pipe.mp4")
     (take / "calibration.json").write_text(
-        json.dumps({"cam01": {"intrinsics": MATRIX}, "cam09": {"intrinsics": MATRIX}})
+        json.dumps({"cam01": {"intrinsics": MATRIX, "camera_T_world": POSE}, "cam09": {"intrinsics": MATRIX}})
     )
     code, lines = run("ingest", tmp_path)
     assert code == 0, lines
@@ -58,6 +61,10 @@ def test_recordings_are_described_and_the_unreadable_named_with_its_problem(
     assert plain.bytes == zoo["plain.mp4"].stat().st_size
     assert plain.duration == pytest.approx(3.0, abs=0.05)
     assert plain.intrinsics == tuple(tuple(map(float, row)) for row in MATRIX)
+    camera = plain.static_camera()
+    assert camera is not None
+    assert camera.camera_T_world[:3, 3].tolist() == [0.5, -1, 3]
+    assert any("cam01: its principal point (540, 960) is far from the middle" in line for line in lines)
     assert (rotated.width, rotated.height) == (320, 180), "upright; stored it is 180 x 320"
     problems = {video: entry.problem for video, entry in found.videos.items() if entry.problem}
     assert "not a video in a format that ghost reads" in problems.pop("text")
@@ -123,16 +130,36 @@ def test_a_calibration_that_breaks_its_contract_is_refused(tmp_path: Path, take:
         ({"cam01": {"intrinsics": [[9, 0.5, 0], [0, 9, 0], [0, 0, 1]]}}, "expected a skew of 0 .*, got 0.5"),
         ({"cam01": {"intrinsics": [[1, 0, 0], [2, 1, 0], [0, 0, 1]]}}, r"expected \[\[fx, 0, cx\]"),
         ({"cam01": {"intrinsics": [[1, 0, 0], [0, 1, 0], [0, 1, 1]]}}, r"expected \[\[fx, 0, cx\]"),
+        ({"cam01": {"intrinsics": MATRIX, "fisheye": True}}, "cam01: expected only intrinsics, .*, got 'fisheye'"),
+        ({"cam01": {"intrinsics": MATRIX, "distortion": [0.1]}}, r"distortion: expected 4, 5 or 8 .* got \[0.1\]"),
+        ({"cam01": {"intrinsics": MATRIX, "distortion": ["0"] * 4}}, "cam01.distortion: expected 4, 5 or 8 numbers"),
+        ({"cam01": {"intrinsics": MATRIX, "camera_T_world": POSE[:2]}}, "cam01.camera_T_world: expected 3x4 or 4x4"),
+        ({"cam01": {"intrinsics": MATRIX, "camera_T_world": [*POSE, [0, 0, 1, 1]]}}, "as the last row, got"),
+        ({"cam01": {"intrinsics": MATRIX, "camera_T_world": [*POSE[:2], [0, 0, 1.1, 0]]}}, "0.21 off orthonormal"),
+        ({"cam01": {"intrinsics": MATRIX, "camera_T_world": [*POSE[:2], [0, 0, -1, 0]]}}, "got a mirror image"),
     ],
 )
 def test_a_calibration_says_which_entry_is_wrong(tmp_path: Path, document: object, message: str) -> None:
     path = tmp_path / "calibration.json"
     path.write_text(json.dumps(document))
     with pytest.raises(BadInput, match=message):
-        read_intrinsics(path)
+        read_calibration(path)
 
 
-def test_a_calibration_gives_matrices_by_video(tmp_path: Path) -> None:
+def test_a_calibration_gives_what_is_known_by_video(tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
-    path.write_text(json.dumps({"cam01": {"intrinsics": MATRIX}}))
-    assert read_intrinsics(path) == {"cam01": ((1680.0, 0.0, 540.0), (0.0, 1680.0, 960.0), (0.0, 0.0, 1.0))}
+    known = {"intrinsics": MATRIX, "distortion": [0.1, 0, 0, 0, -0.2], "camera_T_world": POSE}
+    path.write_text(json.dumps({"cam01": {"intrinsics": MATRIX}, "cam02": known}))
+    found = read_calibration(path)
+    assert found["cam01"] == Calibration(((1680.0, 0.0, 540.0), (0.0, 1680.0, 960.0), (0.0, 0.0, 1.0)))
+    assert found["cam02"].distortion == (0.1, 0, 0, 0, -0.2)
+    assert found["cam02"].camera_T_world == (*(tuple(row) for row in POSE), (0, 0, 0, 1)), "a 3x4 pose is completed"
+
+
+def test_a_matrix_of_the_frame_before_rotation_is_doubted() -> None:
+    matrix = ((1680.0, 0.0, 540.0), (0.0, 1680.0, 960.0), (0.0, 0.0, 1.0))
+    upright = scene.SceneVideo("cam01.mp4", 1, "x", 1080, 1920, 30.0, intrinsics=matrix)
+    assert doubt(upright) is None
+    stored = doubt(replace(upright, width=1920, height=1080))
+    assert stored is not None
+    assert "principal point (540, 960) is far from the middle of the upright 1920x1080 frame" in stored

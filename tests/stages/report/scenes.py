@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.artifacts import BODIES, FRAMES, IDENTITIES, MASKS, PEOPLE, SCENE, SYNCHRONIZATION
+from common.artifacts import BODIES, FRAMES, IDENTITIES, MASKS, PEOPLE, SCENE, SYNC_PICTURE, SYNCHRONIZATION
 from common.artifacts import bodies as bodies_artifact
 from common.artifacts import frames as frames_artifact
 from common.artifacts import identities as identities_artifact
@@ -55,7 +55,7 @@ class SceneMaker:
         if problem is None:
             with VideoWriter(path, rate=RATE) as writer:
                 for frame, seconds in enumerate(times):
-                    writer.write(np.full((HEIGHT, WIDTH, 3), 40 + 2 * frame, np.uint8), seconds=seconds)
+                    writer.write(np.full((HEIGHT, WIDTH, 3), min(255, 40 + 2 * frame), np.uint8), seconds=seconds)
         else:
             path.write_bytes(b"not a video")
         readable = {"width": WIDTH, "height": HEIGHT, "rate": RATE, "duration": 1.0, "codec": "h264"}
@@ -115,14 +115,17 @@ class SceneMaker:
         cameras: dict[str, CameraStart],
         identities: dict[str, dict[int, int]],
         pairs: tuple[PairOffset, ...] = (),
+        *,
+        facts: dict[str, object] | None = None,
         **manifest: object,
     ) -> None:
-        synchronization_artifact.save(
-            self.root / SYNCHRONIZATION.path, Synchronization(self.name, cameras, pairs, "a method")
-        )
+        """Start times with further facts of the scene, identities, and a picture of nothing."""
+        answer = Synchronization(self.name, cameras, pairs, "a method", **(facts or {}))
+        synchronization_artifact.save(self.root / SYNCHRONIZATION.path, answer)
+        (self.root / SYNC_PICTURE.path).write_text('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')
         identities_artifact.save(self.root / IDENTITIES.path, identities)
         manifest = {"options": {"max_offset": 60.0}} | manifest
-        self.publish("sync", None, [SYNCHRONIZATION.path, IDENTITIES.path], **manifest)
+        self.publish("sync", None, [SYNCHRONIZATION.path, SYNC_PICTURE.path, IDENTITIES.path], **manifest)
 
     def publish(self, stage: str, video: str | None, keys: list[str], **fields: object) -> None:
         """The manifest of files that are already in their place."""

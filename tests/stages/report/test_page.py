@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from common.artifacts.synchronization import CameraStart
+from common.artifacts.expectation import CameraCheck, Expectation
+from common.artifacts.synchronization import CameraStart, Contribution
 from common.drawing import person_colour
 from stages.report.page import SECTIONS
 from stages.report.publish import MAX_BYTES
@@ -156,7 +157,8 @@ def test_the_page_holds_no_script_and_nothing_remote(source, page):
         assert "style" not in node.attributes, f"<{node.tag}> has a style that the policy would not let pass"
         for name in ("src", "href", "srcset", "action", "data", "poster", "xlink:href"):
             value = node.attributes.get(name, "")
-            assert value.startswith(("data:image/jpeg;base64,", "#")) or value == "", f"{name}={value[:60]}"
+            inside = ("data:image/jpeg;base64,", "data:image/svg+xml;base64,", "#")
+            assert value.startswith(inside) or value == "", f"{name}={value[:60]}"
     assert re.findall(r"url\((?!#)", source) == []
     assert "@import" not in source
     assert "http" not in source.replace("http-equiv", "")
@@ -179,9 +181,9 @@ def test_ids_are_unique_and_links_lead_somewhere(page):
 
 
 def test_pictures_say_what_they_show_to_those_who_cannot_see_them(page):
-    for image in page.all("img"):
+    for image in section(page, "contact-sheet").all("img"):
         assert re.fullmatch(r"\w+, frame \d+: .+", image.attributes["alt"])
-    assert "left, frame" in page.all("img")[0].attributes["alt"]
+    assert "left, frame" in section(page, "contact-sheet").all("img")[0].attributes["alt"]
 
 
 def test_two_runs_give_the_same_bytes(whole, source):
@@ -218,7 +220,8 @@ def test_hostile_messages_are_text(tmp_path):
     source = maker.report()
     page = parse(source)
     assert page.all("script") == []
-    assert all(node.attributes["src"].startswith("data:image/jpeg;base64,") for node in page.all("img"))
+    sources = [node.attributes["src"] for node in page.all("img")]
+    assert all(source.startswith(("data:image/jpeg;base64,", "data:image/svg+xml;base64,")) for source in sources)
     assert "<script>alert(1)</script>" in section(page, "problems").text
     assert "{{ 7*7 }}" in section(page, "problems").text
 
@@ -338,6 +341,83 @@ def test_a_camera_whose_start_is_unknown_is_drawn_apart_without_a_position(tmp_p
     assert "right #1" in [heading.text for heading in section(page, "people").all("h3")]
 
 
+def test_what_start_times_rest_on_is_told_and_shown(tmp_path):
+    maker = full_scene(tmp_path)
+    both = (Contribution("motion", 0.75), Contribution("audio", 0.25))
+    odd = (Contribution("motion", 1.0), Contribution("audio", 0.0, used=False))
+    maker.sync(
+        {
+            "left": CameraStart(0.0, 0.01, "ok", first_frame=0.0, component=0, evidence=both),
+            "middle": CameraStart(
+                0.1,
+                0.02,
+                "ok",
+                first_frame=0.1,
+                rate=1.00013,
+                rate_interval=2e-5,
+                component=0,
+                evidence=odd,
+                mirrored=True,
+            ),
+            "right": CameraStart(None, None, "unknown", None, ("known relative to others alone",), component=1),
+        },
+        {"left": {1: 1, 2: 2}, "middle": {1: 2, 2: 1}, "right": {1: 1}},
+        facts={"components": ({"left": 0.0, "middle": 0.1}, {"right": 0.0})},
+    )
+    starts = section(parse(maker.report()), "start-times")
+    rows = {row.text.split()[0]: row.text for row in starts.all("table")[0].one("tbody").all("tr")}
+    assert "motion 75 %, audio 25 %" in rows["left"].replace("\N{NO-BREAK SPACE}", " ")
+    assert "audio not used" in rows["middle"]
+    assert "+130 ± 20 ppm" in rows["middle"]
+    assert "mirror image" in rows["middle"]
+    assert "related to each other alone" in starts.text
+    lines = starts.one("pre").text
+    assert "left frame 0 is at scene time 0.000000 s" in " ".join(lines.split())
+    assert "a second of it takes 1.000130000 s" in lines
+    (image,) = starts.all("img")
+    assert base64.b64decode(image.attributes["src"].partition(",")[2]).startswith(b"<svg")
+    assert "correlation" in image.attributes["alt"]
+
+
+def test_frames_of_a_camera_whose_clock_runs_off_are_taken_where_its_clock_says(tmp_path):
+    maker = full_scene(tmp_path)
+    cameras = {"left": CameraStart(0.0, 0.01, "ok"), "middle": CameraStart(0.0, 0.01, "ok", rate=1.5)}
+    maker.sync(cameras | {"right": CameraStart(0.0, 0.01, "ok")}, {})
+    sheet = section(parse(maker.report()), "contact-sheet")
+    shown = [(f.text.split()[0], float(re.search(r"PTS ([\d.]+)", f.text)[1])) for f in sheet.all("figure")]
+    left = [pts for video, pts in shown if video == "left"]
+    middle = [pts for video, pts in shown if video == "middle"]
+    assert len(left) == len(middle) > 0
+    for one, other in zip(left, middle, strict=True):
+        assert other * 1.5 == pytest.approx(one, abs=0.03), "not the same instant"
+
+
+@pytest.mark.parametrize(("verdict", "level"), [("aligned", "ok"), ("off", "failed"), ("cannot tell", "unknown")])
+def test_the_outcome_of_the_check_stands_in_the_first_lines(tmp_path, verdict, level):
+    maker = full_scene(tmp_path)
+    cameras = {video: CameraStart(0.0, 0.01, "ok") for video in ("left", "middle", "right")}
+    checks = {video: CameraCheck("aligned", 0.0, 0.01, 0.0, "in time") for video in cameras}
+    checks |= {"left": CameraCheck(verdict, 0.5, 0.01, 0.0, "off by half a second")}
+    checks |= {"right": CameraCheck(verdict, 0.7, 0.01, 0.0, "off by <b>more</b>")}
+    expectation = Expectation("aligned", 0.03, verdict, "As it turned out.", checks)
+    maker.sync(cameras, {}, facts={"expectation": expectation})
+    first = section(parse(maker.report()), "verdict")
+    told = first.one("div", class_="expectation")
+    assert level in told.attributes["class"].split()
+    assert f"expected aligned: {verdict} As it turned out." in told.text
+    assert ("off by <b>more</b>" in told.text) is (verdict == "cannot tell"), "a suspicion is told, with its reason"
+    assert "middle" not in told.text
+
+
+def test_the_first_method_is_not_described_as_ours(tmp_path):
+    maker = full_scene(tmp_path)
+    cameras = {video: CameraStart(0.0, None, "uncertain") for video in ("left", "middle", "right")}
+    maker.sync(cameras, {}, facts={"options": {"method": "dtw"}})
+    text = section(parse(maker.report()), "reproduce").text
+    assert "a method" in text
+    assert "Padfield" not in text
+
+
 def test_one_camera_has_nothing_to_be_compared_with(tmp_path):
     maker = SceneMaker(tmp_path)
     maker.add_video("alone")
@@ -363,7 +443,7 @@ def test_nobody_in_any_camera_is_said(tmp_path):
     sentence = section(page, "verdict").one("p", class_="sentence").text
     assert sentence == "No person was found in any camera, so start times are unknown."
     assert "Nobody was found." in section(page, "people").text
-    assert len(page.all("img")) == 6
+    assert len(section(page, "contact-sheet").all("img")) == 6
 
 
 def test_results_of_the_fake_backend_are_called_fake(tmp_path):
@@ -382,7 +462,7 @@ def test_without_the_recordings_there_are_no_pictures_and_the_page_says_why(tmp_
     for path in (tmp_path / "data" / "take").iterdir():
         path.unlink()
     page = parse(maker.report())
-    assert page.all("img") == []
+    assert [image for image in page.all("img") if image.attributes["src"].startswith("data:image/jpeg")] == []
     assert "the recordings cannot be opened" in section(page, "contact-sheet").text
     assert "2 of 3 cameras are synchronised" in section(page, "verdict").text
 

@@ -5,7 +5,7 @@ import pytest
 
 from common.manifest import Manifest, RunRecord
 from stages.report import wording
-from stages.report.axis import make_axis, round_step
+from stages.report.axis import make_axis
 from stages.report.history import ORDER, WITHOUT_RECORDINGS
 from stages.report.instants import best_window, choose_instants
 from stages.report.page import prose
@@ -66,10 +66,6 @@ def test_an_axis_has_a_handful_of_round_ticks_inside_it(low, high):
     for (at, _), value in zip(ticks, values, strict=True):
         shown = (value - axis.low) / (axis.high - axis.low) * 100
         assert float(at[:-1]) == pytest.approx(shown, abs=0.5), "a tick does not lie where its text says"
-
-
-def test_steps_are_one_two_or_five():
-    assert [round_step(span, at_most=6) for span in (6, 7, 13, 31, 60, 0.6)] == pytest.approx([1, 2, 5, 10, 10, 0.1])
 
 
 def test_a_strip_shows_gaps_and_shades_confidence():

@@ -1,0 +1,1 @@
+"""Synchronisation measured: simulated scenes, real video cuts, and the methods of others beside ours."""

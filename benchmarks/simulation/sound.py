@@ -206,7 +206,7 @@ def _room(reverberation: float, generator: np.random.Generator) -> Floats:
     time = np.arange(round(1.2 * reverberation * RATE)) / RATE
     tail = generator.standard_normal(len(time)) * 10 ** (-3 * time / reverberation)
     tail[: round(0.003 * RATE)] = 0  # the first wall is a metre away
-    return tail / np.sqrt(np.square(tail).sum())
+    return tail / float(np.sqrt(np.square(tail).sum()))
 
 
 def _unit(signal: Floats) -> Floats:

@@ -122,7 +122,8 @@ def _answer(clue: Clue | None, truth: float) -> Answer:
 
 def _peaks(curve: OffsetCurve) -> list[float]:
     """Offsets in seconds of the best matches of motion, the highest first, the rest at least AMBIGUOUS as high."""
-    r, found = np.nan_to_num(curve.r.astype(np.float64), nan=-1.0), []
+    r = np.nan_to_num(curve.r.astype(np.float64), nan=-1.0)
+    found: list[float] = []
     highest = float(r.max())
     while len(found) < RIVALS and r.max() > 0 and r.max() >= AMBIGUOUS * highest:
         k = int(np.argmax(r))

@@ -2,8 +2,8 @@
 
 The same method as stages/sync/dtw.py, compiled by numba (BSD-2): costs of a block of frames at a time in single
 precision from data that stays in the processor's first cache, the totals row by row, one byte per cell for the way
-back. Of those tried it is the fastest, at T = 3000 on 54 numbers per frame: this one 0.07 s, tslearn 0.10 0.26 s,
-numpy (stages/sync/warping.py) 0.26 s.
+back. It is the fastest of those tried, in CPU seconds for 70 joints at T = 3000 and 10,000: this one 0.20 and 2.7; the
+same loops frame by frame, without blocks, 0.38 and 5.2; tslearn 0.10 (BSD-2, on the 210 coordinates) 1.15 and 13.
 """
 
 from __future__ import annotations

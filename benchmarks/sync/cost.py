@@ -144,15 +144,16 @@ def _recordings(videos: int, frames: int) -> tuple[VideoTracks, ...]:
 
 
 def _with_all_keypoints(video: VideoTracks) -> VideoTracks:
-    """Every keypoint that is not simulated moves along with one that is."""
+    """Every keypoint that is not simulated moves along with one that is; float32, as on disk."""
     standing_for = np.resize(KEYPOINTS, 70)
     standing_for[list(KEYPOINTS)] = KEYPOINTS
+
+    def complete(values: NDArray[np.floating]) -> NDArray[np.float32]:
+        return np.ascontiguousarray(values[:, standing_for], dtype=np.float32)
+
     return VideoTracks(
         video.video,
-        tuple(
-            replace(t, keypoints=t.keypoints[:, standing_for], confidence=t.confidence[:, standing_for])
-            for t in video.persons
-        ),
+        tuple(replace(t, keypoints=complete(t.keypoints), confidence=complete(t.confidence)) for t in video.persons),
     )
 
 

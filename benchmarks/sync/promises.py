@@ -13,6 +13,11 @@ DOUBT = 0.05  # level of the test that decides with fewer
 DRAWS = 400  # of the bootstrap
 
 
+def percent(right: int, total: int) -> str:
+    """Of a whole, in words."""
+    return f"{100 * right / total:.1f} %" if total else "-"
+
+
 def share(name: str, right: int, total: int, *, low: float = 0.0, high: float = 1.0, full: bool) -> Figure:
     """A promise about a share: at its word if `full`, otherwise short only where chance does not explain it.
 
@@ -27,7 +32,7 @@ def share(name: str, right: int, total: int, *, low: float = 0.0, high: float = 
         too_low = low > 0 and binom.cdf(right, total, low) < DOUBT
         too_high = high < 1 and binom.sf(right - 1, total, high) < DOUBT
         ok = not (too_low or too_high)
-    return Figure(name, asked, f"{_percent(right, total)} ({right} of {total})", ok=bool(ok))
+    return Figure(name, asked, f"{percent(right, total)} ({right} of {total})", ok=bool(ok))
 
 
 def _in_percent(low: float, high: float) -> str:

@@ -12,7 +12,7 @@ from benchmarks.simulation.cameras import Outlier
 from benchmarks.sync import metrics, random_pairs
 from benchmarks.sync.cells import CELLS, usual
 from benchmarks.sync.metrics import Record
-from benchmarks.sync.promises import FULL, at_least, at_most, quantile, ratio, share
+from benchmarks.sync.promises import FULL, at_least, at_most, percent, quantile, ratio, share
 
 ORIGINAL = "DTW body axes + LSQ"  # the original method at its best: in camera axes it answers 0 where views differ
 
@@ -34,17 +34,13 @@ class Section:
     figures: Callable[[Results], list[Figure]]
 
 
-def _percent(right: int, total: int) -> str:
-    return f"{100 * right / total:.1f} %" if total else "-"
-
-
 def _full(records: Sequence[Record]) -> bool:
     return len(records) >= FULL
 
 
 def _details(cell: str, records: Sequence[Record]) -> Figure:
     off = metrics.errors(records)
-    within = " / ".join(_percent(off.within(limit), off.answered) for limit in (0.5, 1, 3))
+    within = " / ".join(percent(off.within(limit), off.answered) for limit in (0.5, 1, 3))
     cpu = np.mean([record.cost.cpu for record in records])
     memory = max(record.cost.memory for record in records)
     return information(
@@ -64,7 +60,7 @@ def _baselines(cell: str, records: Sequence[Record]) -> list[Figure]:
     figures = []
     for name in CELLS[cell].baselines:
         off = metrics.baseline_errors(records, name)
-        within = " / ".join(_percent(off.within(limit), off.answered) for limit in (0.5, 1, 3))
+        within = " / ".join(percent(off.within(limit), off.answered) for limit in (0.5, 1, 3))
         cpu = np.mean([record.baseline_cost[name] for record in records])
         measured = f"{off.quantile(0.5):.2f} / {off.quantile(0.95):.1f} frames; {within}; {cpu:.2f} CPU s"
         figures.append(information(f"    {name}: median / p95; within 0.5 / 1 / 3", measured))
@@ -160,7 +156,7 @@ def honesty(results: Results) -> list[Figure]:
 
 def _answered(cell: str, records: Sequence[Record]) -> Figure:
     off = metrics.errors(records)
-    return information(f"{cell}: answered", f"{_percent(off.answered, off.asked)} ({off.answered} of {off.asked})")
+    return information(f"{cell}: answered", f"{percent(off.answered, off.asked)} ({off.answered} of {off.asked})")
 
 
 INTERVALS = tuple(usual(level, frames, 6) for level in ("clean", "easy", *LEVELS) for frames in (900, 1800))
@@ -267,7 +263,7 @@ def motions(results: Results) -> list[Figure]:
             figures += [_wrong(cell, results[cell], 0.005), _spread(cell, results[cell])]
             if CELLS[cell].people > 1:
                 links = metrics.all_links(results[cell])
-                right, found = _percent(links.right, links.said), _percent(links.right, links.true)
+                right, found = percent(links.right, links.said), percent(links.right, links.true)
                 figures.append(information(f"{cell}: links right, found", f"{right}, {found}"))
     return figures
 

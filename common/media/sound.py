@@ -4,6 +4,9 @@ A demuxer gives sound and pictures their PTS on one clock, after edit lists and 
 1024 samples of AAC, say) have been accounted for. Samples are counted from the first one; where the PTS leave that
 count, they win: a gap becomes silence, an overlap is dropped, and a sound card that is slow or fast is followed in
 steps of a millisecond. So sample i was heard at start + i / rate seconds.
+
+One error of the demuxer stays: an MP4 that was cut between two frames by an edit list has its pictures up to a frame
+early, for FFmpeg lets the first whole frame begin at the edit's start (3.3 ms in a cut at 1.330 s of 30 fps).
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ def robust_line(times: Floats, values: Floats, groups: NDArray[np.int64]) -> tup
 
     Returns:
         Value at time 0 and slope, and their (2, 2) covariance from the scatter between groups (Liang and Zeger,
-        Biometrika 73(1), 1986).
+        Biometrika 73(1), 1986; for Huber's estimator as in his book, section 7.6).
     """
     design = np.column_stack([np.ones(len(times)), times])
     solution = np.array([np.median(values), 0.0])
@@ -125,11 +125,13 @@ def robust_line(times: Floats, values: Floats, groups: NDArray[np.int64]) -> tup
         weights = np.minimum(1, HUBER * scale / np.maximum(np.abs(residual), 1e-12))
         normal = design.T @ (weights[:, None] * design)
         solution = np.linalg.solve(normal, design.T @ (weights * values))
+    residual = values - design @ solution
     pull = np.zeros((int(groups.max()) + 1, 2))
-    np.add.at(pull, groups, design * (weights * (values - design @ solution))[:, None])
-    inverse = np.linalg.inv(normal)
+    np.add.at(pull, groups, design * (weights * residual)[:, None])
+    kept = design[weights == 1]  # the others pull as hard wherever the line is
+    bread = np.linalg.inv(kept.T @ kept)
     few = len(pull) / (len(pull) - 2)
-    return (float(solution[0]), float(solution[1])), few * inverse @ (pull.T @ pull) @ inverse
+    return (float(solution[0]), float(solution[1])), few * bread @ (pull.T @ pull) @ bread
 
 
 def _on_grid(match: Matches, *, rate: float, max_offset: float) -> tuple[Floats, NDArray[np.float32]]:

@@ -21,8 +21,10 @@ MAX_RATE = 2.1e-3  # two clocks, each 1000 ppm off (29.97 taken for 30), and a l
 MIN_OVERLAP = 3.0  # s heard by both, as for motion
 APART = 0.5  # s around a peak that belong to the peak
 RIVALS = 5  # lines that are looked at more closely
+SHORT = 10.0  # s: scores of overlaps below it are held down, for two claps in four seconds prove little
+STEEP = 0.1  # by which the score of the steepest line is held down: most clocks differ by less than 100 ppm
 NEARLY = 0.5  # of the best, for a rival
-USUAL_RIVAL = 3.5  # standard deviations that the best of some thousand chance matches reaches; so 5 is 1.4 times that
+USUAL_RIVAL = 3.2  # standard deviations of the best but one of chance matches, about; so 5 is 1.6 times the best rival
 
 Floats = NDArray[np.float64]
 
@@ -78,7 +80,8 @@ def search(a: Heard, b: Heard, *, max_offset: float) -> Matches | None:
     border = int(margin / HOP)
     shared = overlap.sum(axis=0)[border : overlap.shape[1] - border]
     allowed = shared >= least
-    unit = np.where(allowed, 1 / np.sqrt(BANDS * np.maximum(shared, 1)), 0)
+    trust = np.sqrt(shared / (shared + SHORT / HOP))
+    unit = np.where(allowed, trust / np.sqrt(BANDS * np.maximum(shared, 1)), 0)
     level, score, slopes = _best_sums(product, middles, border, unit)
     tops = _peaks(score, allowed)
     if not tops:
@@ -93,7 +96,7 @@ def search(a: Heard, b: Heard, *, max_offset: float) -> Matches | None:
     for top in tops:
         offset, slope = float(offsets[top]), float(slopes[top])
         if 0 < top < len(score) - 1:
-            offset += HOP * fraction_of_peak(*score[top - 1 : top + 2])
+            offset += HOP * fraction_of_peak(*score[top - 1 : top + 2].tolist())
         both = a.times[_heard_by_both(a, b, offset, slope, reference)]
         moment = float(both[0] + both[-1]) / 2 if len(both) else reference
         lines.append(Line(offset + slope * (moment - reference), slope, moment, len(both) * HOP, float(score[top])))
@@ -120,7 +123,8 @@ def _best_sums(
         total = np.zeros(size, np.float32)
         for row, at in zip(product, np.round(index * step * middles / HOP).astype(int) + border, strict=True):
             total += row[at : at + size]
-        better = total > best * 1.001  # of lines that differ by rounding, the one nearest to equal clocks
+        total *= 1 - STEEP * abs(index) / max(count, 1)
+        better = total > best
         best[better], slopes[better] = total[better], index * step
     return level * unit, best * unit, slopes
 

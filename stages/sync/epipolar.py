@@ -130,6 +130,9 @@ def calibration_clue(
     Returns:
         The clue; None where a camera is not calibrated, where nobody is seen by both, or where the agreement at the
         best offset does not tell it from others.
+
+    Raises:
+        KeyError: a couple names somebody whom its video does not have.
     """
     if a.camera is None or b.camera is None:
         return None

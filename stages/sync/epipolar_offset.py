@@ -82,9 +82,9 @@ def refine_offset(couples: Sequence[tuple[PlaneTrack, PlaneTrack]], *, rate: flo
     Robust regression of the differences on the speed (Geman-McClure weights, Gauss-Newton). The slope is that of
     instrumental variables: the square of the speed is taken as the product of the two cameras' speeds, whose noises
     know nothing of each other; otherwise the noise of a person who stands still would pass for motion and its lag for
-    sure. The variance is that of noise which is correlated in time like the differences themselves, plus the
-    scatter between blocks of time or between parts of the body, whichever is larger: what a joint is off in one posture,
-    or a part of the body throughout, does not average out over the frames.
+    sure. The variance is that of noise which is correlated in time like the differences themselves, plus the scatter
+    between blocks of time or between parts of the body, whichever is larger: what a joint is off in one posture, or a
+    part of the body throughout, does not average out over the frames.
 
     Args:
         couples: tracks of one person each, in both videos.

@@ -3,13 +3,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.artifacts import frames
+from common.artifacts import frames, sound
 from common.manifest import Manifest, read_failure, read_manifest
 from common.storage.local import LocalStorage
-from tests.media_zoo import COUNT, RATE, make_zoo
+from tests.media_zoo import COUNT, RATE, make_zoo, run_ffmpeg
 from tests.stages.ingest.test_ingest import run
 
-NAMES = ("plain.mp4", "offset.mp4", "truncated.mp4")
+NAMES = ("plain.mp4", "offset.mp4", "truncated.mp4", "audio.mp4")
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +22,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, path in zoo.items():
         (take / name).symlink_to(path)
     (take / "text.mp4").write_text("I am no video.")
+    run_ffmpeg("-i", zoo["audio.mp4"], "-c", "copy", root / "zoo" / "audio.mkv")
+    unknown = (root / "zoo" / "audio.mkv").read_bytes().replace(b"A_AAC", b"A_XYZ")  # a codec that nobody knows
+    (take / "mute.mkv").write_bytes(unknown)
     assert run("ingest", root)[0] == 0
     return root
 
@@ -84,4 +87,24 @@ def test_jpegs_come_on_request_and_go_with_the_next_run_without(root: Path) -> N
 def test_a_video_that_the_scene_does_not_have_ends_with_66(root: Path) -> None:
     code, lines = run("frames", root, "--video=cam99")
     assert code == 66
-    assert "no video 'cam99'; there are offset, plain, text, truncated" in lines[-1]
+    assert "no video 'cam99'; there are audio, mute, offset, plain, text, truncated" in lines[-1]
+
+
+def test_the_sound_is_published_where_there_is_a_track(root: Path) -> None:
+    code, lines = run("frames", root, "--video=audio")
+    assert code == 0, lines
+    assert lines[-1].endswith(f"done (frames {COUNT}, seconds of sound 3)")
+    heard = sound.load(root / "out" / "take" / "audio" / "sound.npz")
+    spectrum = np.abs(np.fft.rfft(heard.samples[: heard.rate]))
+    assert (heard.rate, heard.start) == (16_000, 0.0)
+    assert int(spectrum.argmax()) == 440  # what the file was made with
+    assert "audio/sound.npz" in [file.key for file in manifest(root, "audio").files]
+
+
+def test_a_sound_track_that_cannot_be_decoded_is_a_warning(root: Path) -> None:
+    code, lines = run("frames", root, "--video=mute")
+    assert code == 0, lines
+    assert not (root / "out" / "take" / "mute" / "sound.npz").exists()
+    warnings = manifest(root, "mute").warnings
+    assert any("mute: the sound cannot be used" in warning for warning in warnings), warnings
+    assert len(table(root, "mute").table) == COUNT

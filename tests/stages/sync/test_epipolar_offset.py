@@ -48,17 +48,21 @@ def test_exchanging_the_videos_turns_the_sign() -> None:
     assert abs(forth.lag + back.lag) < 0.05, f"{forth.lag:.3f} and {back.lag:.3f}"
 
 
-def test_a_constant_bias_of_every_joint_moves_the_lag_by_less_than_its_deviation() -> None:
-    scene = simulate(2)
-    a, b = scene.videos
-    truth = true_lag(scene)
-    points = points_of(b)
-    biased = with_points(b, points + np.random.default_rng(0).normal(0, 15, (1, *points.shape[1:])))
-    found = refined(a, biased, truth)
-    assert found is not None
-    assert found.misfit > 0.01, "the bias is seen"
-    assert abs(found.lag - truth) < 0.1, f"{found.lag - truth:.3f} frames off"
-    assert abs(found.lag - truth) < 2 * found.deviation
+def test_a_bias_of_every_joint_that_changes_slowly_does_not_move_the_lag() -> None:
+    worst = 0.0
+    for seed in (2, 3, 4):
+        scene = simulate(seed)
+        a, b = scene.videos
+        truth = true_lag(scene)
+        points = points_of(b)
+        bias = np.random.default_rng(seed).normal(0, 15, (2, 1, *points.shape[1:]))
+        turn = np.linspace(0, np.pi, len(points))[:, None, None]
+        found = refined(a, with_points(b, points + bias[0] * np.cos(turn) + bias[1] * np.sin(turn)), truth)
+        assert found is not None
+        assert found.misfit > 0.01, "the bias is seen"
+        assert abs(found.lag - truth) < 3 * found.deviation
+        worst = max(worst, abs(found.lag - truth))
+    assert worst < 0.06, f"{worst:.3f} frames off"
 
 
 def test_swapped_sides_in_some_frames_do_not_move_the_lag() -> None:

@@ -66,14 +66,14 @@ class Alignment:
         inflation: by what a start's variance exceeds that which its correlation curve alone suggests; see
             `expected_variance`.
         projection: (features, coordinates) float32; the dot product of two projected views is their agreement,
-            weighted for the comparison of one video with another.
+            weighted for the comparison of one video with another. None if nobody is shown by two.
     """
 
     starts: Floats
     half_widths: Floats
     r: Floats
     inflation: float
-    projection: Singles
+    projection: Singles | None
 
 
 def align(
@@ -90,20 +90,23 @@ def align(
     """
     scene = _Scene(starts, views, rate=rate)
     radius = max(2, round(RADIUS * rate))
-    for _ in range(SWEEPS):
-        basis = scene.basis()
+    comparison = None
+    for _ in range(SWEEPS if scene.videos else 0):
+        comparison = _Comparison(scene, scene.basis())
         for video in scene.videos:
-            sums = scene.compare(video, basis, radius=radius, centred=centred)
+            sums = comparison.sums(video, radius=radius, centred=centred)
             if sums is not None:
-                scene.move(video, _best(sums.sum(1), radius))
-    basis = scene.basis()
+                comparison.move(video, _best(sums.sum(1), radius))
+    if comparison is None:
+        nothing = np.full(len(starts), np.nan)
+        return Alignment(starts - starts[0], nothing, np.zeros(len(starts)), 1.0, None)
     reach = max(2, round(REACH * rate))
     count = len(starts)
     widths, correlation, ratios = np.full(count, np.nan), np.zeros(count), []
     drawn = generator.multinomial(scene.blocks, np.full(scene.blocks, 1 / scene.blocks), DRAWS).astype(np.float64)
-    factor = _coverage_factor(scene.blocks, scene.block / rate)
+    shared = [sum(view.features.known for view in scene.views if view.video == v) for v in range(count)]
     for video in scene.videos:
-        sums = scene.compare(video, basis, radius=reach, centred=centred)
+        sums = comparison.sums(video, radius=reach, centred=centred)
         if sums is None:
             continue
         lags = _peaks(*(drawn @ part for part in sums))
@@ -111,8 +114,10 @@ def align(
         r = product / np.sqrt(np.maximum(energy * others, 1e-12))
         top = int(r[1:-1].argmax()) + 1
         correlation[video] = r[top]
+        weight = np.sqrt(sums[1] * sums[2])[:, reach]  # blocks in which little was seen by both do not count as such
+        factor = _coverage_factor(float(weight.sum() ** 2 / np.square(weight).sum()), scene.block / rate)
         widths[video] = np.hypot(factor * lags.std(), RESOLUTION * rate)
-        expected = expected_variance(r[top - 1 : top + 2], scene.shared(video))
+        expected = expected_variance(r[top - 1 : top + 2], shared[video])
         if np.isfinite(expected):
             ratios.append(float(lags.var()) / expected)
     return Alignment(
@@ -120,7 +125,7 @@ def align(
         widths,
         correlation,
         float(np.median(ratios)) if ratios else 1.0,
-        basis.projection(others=1.0),
+        comparison.basis.projection(others=1.0),
     )
 
 
@@ -160,7 +165,12 @@ class _Basis:
 
 
 class _Scene:
-    """All views on the scene's clock, and per person the sum of them."""
+    """All views on the scene's clock.
+
+    Attributes:
+        videos: that share a person with another one.
+        starts: of all videos, steps.
+    """
 
     def __init__(self, starts: Floats, views: Sequence[View], *, rate: float) -> None:
         shown: dict[int, set[int]] = {}
@@ -172,138 +182,153 @@ class _Scene:
         self.starts = self.given.copy()
         self.margin = round(rate)  # starts move by less than a second in all
         self.origin = int(np.floor(starts.min())) - self.margin
-        ends = [self._position(view) + len(view.features.values) for view in self.views]
+        ends = [self.position(k) + len(view.features.values) for k, view in enumerate(self.views)]
         self.length = int(max(ends, default=0.0)) + 2 * self.margin
         self.block = min(BLOCK * rate, max(1.0, self.length / MIN_BLOCKS))
         self.blocks = max(1, int(np.ceil(self.length / self.block)))
-        columns = self.views[0].features.values.shape[1] if self.views else 1
-        masks = max((view.features.mask.shape[1] for view in self.views), default=1)
-        people = {view.person for view in self.views}
-        self.total = {p: np.zeros((self.length, columns), np.float32) for p in people}
-        self.count = {p: np.zeros((self.length, masks), np.float32) for p in people}
-        for view in self.views:
-            self._add(view, 1.0)
+        # products of every view with itself, and with itself one step later: what moves with it by a fraction of a step
+        self.own = [_self_products(view.features.values) for view in self.views]
+        self.own_count = [_self_products(view.features.mask) for view in self.views]
 
-    def _position(self, view: View) -> float:
+    def position(self, k: int) -> float:
+        """Where view k begins, steps from the origin."""
+        view = self.views[k]
         return float(self.starts[view.video] + view.features.begin - self.origin)
-
-    def _add(self, view: View, sign: float) -> None:
-        first, fraction = _split(self._position(view))
-        for total, values in (
-            (self.total[view.person], view.features.values),
-            (self.count[view.person], view.features.mask),
-        ):
-            end = first + len(values)
-            total[first:end] += np.float32(sign * (1 - fraction)) * values
-            total[first + 1 : end + 1] += np.float32(sign * fraction) * values
 
     def move(self, video: int, by: float) -> None:
         """Moves a video's start."""
-        mine = [view for view in self.views if view.video == video]
-        for view in mine:
-            self._add(view, -1.0)
         room = self.margin - 2
         self.starts[video] = np.clip(self.starts[video] + by, self.given[video] - room, self.given[video] + room)
-        for view in mine:
-            self._add(view, 1.0)
 
-    def shared(self, video: int) -> float:
-        """Steps that the video has seen."""
-        return sum(view.features.known for view in self.views if view.video == video)
+    def sums(self, signals: Sequence[Singles]) -> dict[int, Singles]:
+        """(length, columns) per person: the sum of the views' signals on the scene's clock."""
+        total: dict[int, Singles] = {}
+        for k, (view, signal) in enumerate(zip(self.views, signals, strict=True)):
+            if view.person not in total:
+                total[view.person] = np.zeros((self.length, signal.shape[1]), np.float32)
+            _add(total[view.person], signal, self.position(k), 1.0)
+        return total
 
     def basis(self) -> _Basis:
         """The coordinates, from how the views agree where they are now."""
-        columns = next(iter(self.total.values())).shape[1] if self.total else 1
-        own, together = np.zeros((columns, columns)), np.zeros((columns, columns))
-        own_count, together_count = np.zeros(()), np.zeros(())
-        for view in self.views:  # the sum of all products, less those of every view with itself, leaves the others
-            values, mask = view.features.values, view.features.mask
-            own = own + values.T @ values
-            own_count = own_count + mask.T @ mask
-            _, fraction = _split(self._position(view))
-            blurred, known = _blend(values, fraction), _blend(mask, fraction)
-            together = together - blurred.T @ blurred
-            together_count = together_count - known.T @ known
-        for person, total in self.total.items():
+        XX        for k in range(len(self.views)):  # the sum of all products, less those of every view with itself
+            _, fraction = _split(self.position(k))
+            (same, next_step), (known, next_known) = self.own[k], self.own_count[k]
+            keep, mix = (1 - fraction) ** 2 + fraction**2, fraction * (1 - fraction)
+            own, own_count = own + same, own_count + known
+            together = together - keep * same - mix * (next_step + next_step.T)
+            together_count = together_count - keep * known - mix * (next_known + next_known.T)
+        for total in self.sums([view.features.values for view in self.views]).values():
             together = together + total.T @ total
-            together_count = together_count + self.count[person].T @ self.count[person]
+        for count in self.sums([view.features.mask for view in self.views]).values():
+            together_count = together_count + count.T @ count
         variance = own / np.maximum(own_count, 1)
         agreement = together / np.maximum(together_count, 1)
         spread = np.diag(variance)
         error = np.maximum(spread - np.diag(agreement), LEAST_ERROR * spread)
         scale = np.where(spread > 0, 1 / np.sqrt(np.where(spread > 0, error, 1.0)), 0.0)
         snr, axes = np.linalg.eigh(scale[:, None] * (agreement + agreement.T) / 2 * scale)
-        kept = snr > LEAST_SNR * snr[-1]
-        if snr[-1] <= 0:  # nothing agrees: all features alike
-            return _Basis(np.diag(scale).astype(np.float32), np.ones(columns))
-        return _Basis((scale[:, None] * axes[:, kept]).astype(np.float32), snr[kept])
+        chance = max(0.0, -float(snr[0]))  # without agreement eigenvalues lie about 0 evenly
+        kept = snr > max(chance, LEAST_SNR * float(snr[-1]))
+        if not kept.any():  # nothing agrees: all features alike
+            return _Basis(np.diag(scale).astype(np.float32), np.ones(len(scale)))
+        return _Basis((scale[:, None] * axes[:, kept]).astype(np.float32), np.sqrt(snr[kept] ** 2 - chance**2))
 
-    def compare(self, video: int, basis: _Basis, *, radius: int, centred: bool) -> Floats | None:
-        """Sums that make the correlation of a video with the mean of the others, per block and lag.
+
+class _Comparison:
+    """Every video against the mean of the others, in the coordinates of a basis."""
+
+    def __init__(self, scene: _Scene, basis: _Basis) -> None:
+        self.scene, self.basis = scene, basis
+        self.signals = [np.asarray(view.features.values @ basis.axes) for view in scene.views]
+        self.known = [
+            np.ascontiguousarray(view.features.mask.mean(1, dtype=np.float32)[:, None]) for view in scene.views
+        ]
+        self.total, self.count = scene.sums(self.signals), scene.sums(self.known)
+
+    def move(self, video: int, by: float) -> None:
+        """Moves a video's start."""
+        mine = [k for k, view in enumerate(self.scene.views) if view.video == video]
+        for sign in (-1.0, 1.0):
+            for k in mine:
+                person, position = self.scene.views[k].person, self.scene.position(k)
+                _add(self.total[person], self.signals[k], position, sign)
+                _add(self.count[person], self.known[k], position, sign)
+            if sign < 0:
+                self.scene.move(video, by)
+
+    def sums(self, video: int, *, radius: int, centred: bool) -> Floats | None:
+        """What makes the correlation of a video with the mean of the others, per block and lag.
 
         Returns:
             (3, blocks, 2 * radius + 1): product, the video's energy, the others'; None if nothing is shared.
         """
-        out = np.zeros((3, self.blocks, 2 * radius + 1))
-        for view in (view for view in self.views if view.video == video):
-            first, fraction = _split(self._position(view))
-            length = len(view.features.values)
-            # the others at this view's instants, with `radius` to spare on both sides and one for interpolation
-            low, high = first - radius, first + length + radius + 1
-            room = slice(max(0, low), min(self.length, high))
-            pad = (room.start - low, high - room.stop)
-            rest, seen = self.total[view.person][room], self.count[view.person][room]
-            mine = slice(first - room.start, first - room.start + length + 1)
-            rest, seen = rest.copy(), seen.copy()
-            rest[mine] -= _blend(view.features.values, fraction)
-            seen[mine] -= _blend(view.features.mask, fraction)
-            rest, seen = (np.pad(x, (pad, (0, 0))) for x in (rest, seen))
-            rest = (1 - fraction) * rest[:-1] + fraction * rest[1:]
-            seen = (1 - fraction) * seen[:-1] + fraction * seen[1:]
-            there = seen > 0.5
-            others = np.where(there, rest / np.maximum(seen, 0.5), 0).astype(np.float32)
-            middle = seen[radius : radius + length]
-            together = there[radius : radius + length] & (view.features.mask > 0)
-            if not together.any():
+        scene = self.scene
+        out = np.zeros((3, scene.blocks, 2 * radius + 1))
+        for k, view in enumerate(scene.views):
+            if view.video != video:
                 continue
-            weights = basis.weights(others=float(middle[together].mean()))
-            values = view.features.values
+            values, known = self.signals[k], self.known[k]
+            length, (first, fraction) = len(values), _split(scene.position(k))
+            others, seen = (
+                _others(total[view.person], signal, first, fraction, radius)
+                for total, signal in ((self.total, values), (self.count, known))
+            )
+            there = seen > 0.5
+            others = np.where(there, others / np.maximum(seen, 0.5), 0).astype(np.float32)
+            middle = slice(radius, radius + length)
+            both = there[middle] & (known > 0)
+            if not both.any():
+                continue
+            weights = self.basis.weights(others=float(seen[middle][both].mean()))
             if centred:
-                n = np.maximum(together.sum(0), 1)
-                values = (values - (values * together).sum(0) / n) * view.features.mask
-                others = (others - (others[radius : radius + length] * together).sum(0) / n) * there
-            mine_turned, others_turned = values @ basis.axes, others @ basis.axes
-            energy = np.square(mine_turned) @ weights
-            energy_others = np.square(others_turned) @ weights
-            known, known_others = view.features.mask.mean(1), there.mean(1)
-            weighted = mine_turned * weights
-            number = ((np.arange(length) + (first + fraction)) // self.block).astype(np.int64)
+                values = (values - values.mean(0, where=both)) * known
+                others = (others - others[middle].mean(0, where=both)) * there
+            energy, energy_others = np.square(values) @ weights, np.square(others) @ weights
+            weighted = values * weights
+            number = ((np.arange(length) + (first + fraction)) // scene.block).astype(np.int64)
             edges = np.flatnonzero(np.diff(number, prepend=-1))
             rows = number[edges]
-            for k in range(2 * radius + 1):
-                at = slice(k, k + length)
-                for part, series in enumerate(
-                    (
-                        np.einsum("tq,tq->t", weighted, others_turned[at]),
-                        energy * known_others[at],
-                        known * energy_others[at],
-                    )
-                ):
-                    out[part, rows, k] += np.add.reduceat(series, edges, dtype=np.float64)
+            for lag in range(2 * radius + 1):
+                at = slice(lag, lag + length)
+                series = (
+                    np.einsum("tq,tq->t", weighted, others[at]),
+                    energy * there[at, 0],
+                    known[:, 0] * energy_others[at],
+                )
+                for part, values_at in zip(out, series, strict=True):
+                    part[rows, lag] += np.add.reduceat(values_at, edges, dtype=np.float64)
         return out if out[1].any() and out[2].any() else None
+
+
+def _self_products(signal: Singles) -> tuple[Floats, Floats]:
+    """(columns, columns): products summed over time, of an instant with itself and with the next one."""
+    whole = np.ascontiguousarray(signal)
+    return (whole.T @ whole).astype(np.float64), (whole[1:].T @ whole[:-1]).astype(np.float64)
+
+
+def _add(total: Singles, signal: Singles, position: float, sign: float) -> None:
+    """Adds a signal at a position between two steps, by linear interpolation, in place."""
+    first, fraction = _split(position)
+    end = first + len(signal)
+    total[first:end] += np.float32(sign * (1 - fraction)) * signal
+    total[first + 1 : end + 1] += np.float32(sign * fraction) * signal
+
+
+def _others(total: Singles, own: Singles, first: int, fraction: float, radius: int) -> Singles:
+    """(length + 2 * radius, columns): the sum without one's own part, at one's own instants and some around them."""
+    length = len(own)
+    low, high = first - radius, first + length + radius + 1
+    room = slice(max(0, low), min(len(total), high))
+    rest = np.zeros((high - low, total.shape[1]), np.float32)
+    rest[room.start - low : room.stop - low] = total[room]
+    _add(rest, own, radius + fraction, -1.0)
+    return np.float32(1 - fraction) * rest[:-1] + np.float32(fraction) * rest[1:]
 
 
 def _split(position: float) -> tuple[int, float]:
     first = int(np.floor(position))
     return first, position - first
-
-
-def _blend(values: Singles, fraction: float) -> Singles:
-    """(length + 1, columns): the values a fraction of a step later, by linear interpolation."""
-    out = np.zeros((len(values) + 1, values.shape[1]), np.float32)
-    out[:-1] = np.float32(1 - fraction) * values
-    out[1:] += np.float32(fraction) * values
-    return out
 
 
 def _best(sums: Floats, radius: int) -> float:
@@ -315,7 +340,7 @@ def _best(sums: Floats, radius: int) -> float:
     return top - radius + (fraction_of_peak(*r[top - 1 : top + 2]) if inside else 0.0)
 
 
-def _coverage_factor(blocks: int, seconds: float) -> float:
+def _coverage_factor(blocks: float, seconds: float) -> float:
     """Standard deviations in half a 95 % interval.
 
     Student's quantile, because few blocks show their own spread badly, times what the bootstrap misses because
@@ -323,7 +348,7 @@ def _coverage_factor(blocks: int, seconds: float) -> float:
     variance of their mean is coth(seconds / (2 * CORRELATION_TIME)) times that of unrelated ones.
     """
     related = 1 / np.tanh(seconds / (2 * CORRELATION_TIME))
-    return float(stdtrit(max(blocks - 1, 1), 0.975) * np.sqrt(related * blocks / max(blocks - 1, 1)))
+    return float(stdtrit(max(blocks - 1, 1.0), 0.975) * np.sqrt(related * blocks / max(blocks - 1, 1.0)))
 
 
 def _peaks(product: Floats, energy: Floats, others: Floats) -> Floats:

@@ -2,9 +2,9 @@
 
 Two rules. A video is *placed* where its peak stands out of the noise of its own curve: that takes some seconds of other
 lags to compare with. Where a recording is too short for that, a video is still *supported* where it agrees closely
-enough with the others; such an answer is reported as uncertain. Measured on cuts of real video of 0.8 and 1.2 s and on
-simulated clips of 1.3 to 5 s: the mean correlation of right starts is 0.48-0.68 on real video, that of a camera of
-another scene or of another person about 0.2, and 19 of 20 times below 0.4.
+enough with the others; such an answer is reported as uncertain. The bars were chosen on simulated scenes of the tuning
+half (benchmarks/simulation/halves.py) and on cuts of real video of 0.8 to 1.5 s, where right starts correlate with
+0.71-0.82.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ TOLERANCE = 0.1  # s: three frames of 30 fps
 MIN_VIDEO_Z = 5.0  # accepts a video of another scene in 1 of 200 simulated scenes of 30 s; right ones reach 6-16
 CHOICE = 1.2  # z that each factor e of couples to choose from is worth: the best of 9 strangers reaches 7.5, of 1 5-6
 MIN_SHARED = 5.0  # s that a placed video shares with another, on average: one raised arm looks like the next
+MIN_STRENGTH = 1.5  # sqrt(s), of a video placed in recordings of under 20 s: 19 of 20 strangers stay below 1.35
 
-# Of a supported video that does not stand out. Of what is given as uncertain by these, measured on simulated scenes:
-# 0-3 % are off by more than TOLERANCE in clips of 5-15 s, 10 % in clips of 1.7 s that do overlap, 50 % where four clips
-# of 1.7 s start anywhere within 5 s, so that most have nothing in common. No bar cures the last one.
-MIN_R = 0.45  # mean correlation
+# Of a supported video, which does not stand out. In simulated clips of 10 s that started within 10 s, 1-2 % of those
+# that pass are off by more than TOLERANCE. In clips of 1-2 s it is more: one raised arm looks like the next.
+MIN_R = 0.72  # mean correlation where the noise is known, and
+MIN_R_UNJUDGED = 0.6  # where there are too few other lags
 MIN_SHARE = 0.5  # of the longest time that two videos could share: short overlaps at the ends agree by chance
 DOUBTED_Z = 3.5  # where the noise is known, a lower z speaks against the match
 SHORT = 10.0  # s: with a longer overlap the noise of the curve is known and MIN_VIDEO_Z alone decides
@@ -50,120 +51,145 @@ class Agreement:
         highest: whether no other start fits better.
     """
 
-    z: float
-    r: float
-    overlap: float
-    share: float
-    highest: bool
+    z: float = 0.0
+    r: float = 0.0
+    overlap: float = 0.0
+    share: float = 0.0
+    highest: bool = False
 
 
-def agreement(
-    side: Sequence[int], others: Sequence[int], starts: Floats, curves: Mapping[Pair, Curve], *, rate: float
-) -> Agreement:
-    """What all pairs of a video, or of a few that move together, with the others say about their start.
+Part = tuple[Sequence[int], Sequence[int]]
+"""A video, or a few that move together, and those that they are compared with."""
 
-    The strength curves of these pairs are shifted by the starts and averaged *before* the peak is judged. Closing
-    triangles prove less than it seems: the chance peaks of a wrong video agree with each other, because all the good
-    videos it was compared with show the same motion.
+
+class SharedCurves:
+    """The curves of all pairs, each shifted so that the starts are at lag 0.
 
     Args:
-        side: the videos, mostly one.
-        others: those they are compared with.
         starts: (videos,) grid steps.
         curves: of pairs (i, j), i < j.
         rate: grid steps per second.
     """
-    parts = []
-    alternatives = 1
-    for k, o in itertools.product(side, others):
-        curve = curves.get((min(o, k), max(o, k)))
-        if curve is not None:
-            alternatives = max(alternatives, curve.alternatives)
-            flip = 1 if o < k else -1
-            seen = np.where(curve.allowed, curve.overlap, 0.0)
+
+    def __init__(self, starts: Floats, curves: Mapping[Pair, Curve], *, rate: float) -> None:
+        self.rate = rate
+        self.pairs = list(curves)
+        at = [round(float(starts[j] - starts[i])) for i, j in self.pairs]
+        reach = max((c.reach for c in curves.values()), default=0)
+        self.reach = reach + max(map(abs, at), default=0)
+        shape = (len(self.pairs), 2 * self.reach + 1)
+        self.strength, self.judged = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self.near = min(self.reach, int(TOLERANCE * rate + 1e-9))
+        # r * overlap, overlap, overlap per couple, share of the longest: needed near the starts alone
+        self.shared = np.zeros((4, len(self.pairs), 2 * self.near + 1))
+        self.alternatives = np.array([c.alternatives for c in curves.values()], dtype=np.int64)
+        for k, curve in enumerate(curves.values()):
+            first = self.reach - curve.reach - at[k]
+            part = slice(first, first + len(curve.r))
+            self.strength[k, part], self.judged[k, part] = curve.strength, curve.allowed
+            lags = curve.reach + at[k] + np.arange(-self.near, self.near + 1)
+            inside = (lags >= 0) & (lags < len(curve.r))
+            lags = np.clip(lags, 0, len(curve.r) - 1)
+            seen = np.where(inside & curve.allowed[lags], curve.overlap[lags], 0.0)
             longest = max(float(curve.overlap.max()), 1e-9)
-            rows = np.array(
-                [curve.strength, curve.r * seen, seen, seen / curve.couples, seen / longest, seen > 0], dtype=np.float64
-            )
-            parts.append((round(starts[o] - starts[k]) - curve.reach, rows[:, ::flip]))
-    if not parts:
-        return Agreement(0.0, 0.0, 0.0, 0.0, False)
-    low = min(begin for begin, _ in parts)
-    sums = np.zeros((6, max(begin + rows.shape[1] for begin, rows in parts) - low))
-    for begin, rows in parts:
-        sums[:, begin - low : begin - low + rows.shape[1]] += rows
-    strength, product, overlap, shared, share, count = sums
-    mean = strength / np.sqrt(np.maximum(count, 1))
-    distance, judged = np.abs(np.arange(sums.shape[1]) + low), count > 0
-    near, far = judged & (distance <= TOLERANCE * rate), judged & (distance > APART * rate)
-    if not near.any():
-        return Agreement(0.0, 0.0, 0.0, 0.0, False)
-    top = int(np.where(near, mean, -np.inf).argmax())
-    highest = bool(mean[top] > 0 and mean[top] >= mean[judged].max())
-    enough = far.sum() >= MIN_FAR_LAGS * rate / 30
-    prior = PRIOR_NOISE * np.sqrt(count[top])  # the others show the same motion: their chance agreements add up
-    z = 0.0
-    if highest and enough:
-        spread = noise(far.sum(), mean[far].var(), rate=rate, prior=prior)
-        z = max(0.0, float(mean[top] / spread) - CHOICE * float(np.log(alternatives)))
-    return Agreement(
-        z=z,
-        r=float(product[top] / overlap[top]),
-        overlap=float(shared[top] / count[top] / rate),
-        share=float(share[top] / count[top]),
-        highest=highest,
-    )
+            self.shared[:, k] = curve.r[lags] * seen, seen, seen / curve.couples, seen / longest
+
+    def agreements(self, parts: Sequence[Part]) -> list[Agreement]:
+        """What all pairs between the two sides of a part say about their relative start.
+
+        The strength curves of these pairs are averaged *before* the peak is judged. Closing triangles prove less than
+        it seems: the chance peaks of a wrong video agree with each other, because all the good videos it was compared
+        with show the same motion.
+        """
+        if not self.pairs:
+            return [Agreement() for _ in parts]
+        i, j = np.array(self.pairs).T
+        forward, backward = (np.zeros((len(parts), len(self.pairs)), np.float32) for _ in range(2))
+        for row, (side, others) in enumerate(parts):
+            mine, theirs = np.isin([i, j], side), np.isin([i, j], others)
+            forward[row], backward[row] = mine[1] & theirs[0], mine[0] & theirs[1]
+
+        def total(of_pairs: NDArray[np.floating]) -> NDArray[np.floating]:
+            return forward @ of_pairs + (backward @ of_pairs)[:, ::-1]
+
+        strength, count = total(self.strength), total(self.judged)
+        near = np.stack([total(values) for values in self.shared])
+        used = (forward + backward) > 0
+        alternatives = np.where(used, self.alternatives, 1).max(1)
+        return [self._judge(*rows) for rows in zip(strength, count, near.swapaxes(0, 1), alternatives, strict=True)]
+
+    def _judge(
+        self, strength: NDArray[np.floating], count: NDArray[np.floating], near: Floats, alternatives: int
+    ) -> Agreement:
+        mean = strength.astype(np.float64) / np.sqrt(np.maximum(count, 1))
+        judged, distance = count > 0, np.abs(np.arange(-self.reach, self.reach + 1))
+        window = slice(self.reach - self.near, self.reach + self.near + 1)
+        if not judged[window].any():
+            return Agreement()
+        k = int(np.where(judged[window], mean[window], -np.inf).argmax())
+        top, number = mean[window][k], float(count[window][k])
+        highest = bool(top > 0 and top >= mean[judged].max())
+        far = judged & (distance > APART * self.rate)
+        z = 0.0
+        if highest and far.sum() >= MIN_FAR_LAGS * self.rate / 30:
+            prior = PRIOR_NOISE * np.sqrt(number)  # the others show the same motion: their chance agreements add up
+            spread = noise(far.sum(), mean[far].var(), rate=self.rate, prior=prior)
+            z = max(0.0, float(top / spread) - CHOICE * float(np.log(alternatives)))
+        product, overlap, per_couple, share = near[:, k]
+        return Agreement(
+            z=z,
+            r=float(product / overlap),
+            overlap=float(per_couple / number / self.rate),
+            share=float(share / number),
+            highest=highest,
+        )
 
 
-def placed_videos(starts: Floats, curves: Mapping[Pair, Curve], *, rate: float) -> list[int]:
+def placed_videos(count: int, shared: SharedCurves, *, short: bool) -> list[int]:
     """The videos that stand out of the noise, each on its own and each part of them.
 
     Args:
-        starts: (videos,) grid steps.
-        curves: of pairs (i, j), i < j.
-        rate: grid steps per second.
+        count: number of videos.
+        shared: their curves.
+        short: whether the recordings are of a few seconds.
 
     Returns:
         Positions of the placed videos, ascending; none or at least two.
     """
 
-    def z(side: list[int], others: list[int]) -> float:
-        fit = agreement(side, others, starts, curves, rate=rate)
-        return fit.z if fit.overlap >= MIN_SHARED else 0.0
+    def bond(fit: Agreement) -> float:
+        enough = fit.overlap >= MIN_SHARED and (not short or fit.r * np.sqrt(fit.overlap) >= MIN_STRENGTH)
+        return fit.z / MIN_VIDEO_Z if enough else 0.0
 
-    return _held_together(list(range(len(starts))), [], z, MIN_VIDEO_Z, starts, curves)
+    return _held_together(list(range(count)), [], bond, shared)
 
 
-def supported_videos(starts: Floats, curves: Mapping[Pair, Curve], placed: list[int], *, rate: float) -> list[int]:
+def supported_videos(count: int, shared: SharedCurves, placed: list[int]) -> list[int]:
     """Videos of short recordings that agree with the placed ones, or with each other where none is placed.
 
     Args:
-        starts: (videos,) grid steps.
-        curves: of pairs (i, j), i < j.
+        count: number of videos.
+        shared: their curves.
         placed: positions of the placed videos.
-        rate: grid steps per second.
 
     Returns:
         Positions of the placed and the supported videos, ascending; none or at least two.
     """
 
-    def r(side: list[int], others: list[int]) -> float:
-        fit = agreement(side, others, starts, curves, rate=rate)
-        if fit.z >= MIN_VIDEO_Z and fit.overlap >= MIN_OVERLAP:
-            return max(fit.r, MIN_R)
+    def bond(fit: Agreement) -> float:
+        least = MIN_R if fit.z > 0 else MIN_R_UNJUDGED
         doubtful = not fit.highest or fit.overlap >= SHORT or fit.share < MIN_SHARE or 0 < fit.z < DOUBTED_Z
-        return 0.0 if doubtful else fit.r
+        return 0.0 if doubtful else fit.r / least
 
-    return _held_together(list(range(len(starts))), placed, r, MIN_R, starts, curves)
+    def bond_of_long(fit: Agreement) -> float:
+        stands_out = fit.z >= MIN_VIDEO_Z and fit.overlap >= MIN_OVERLAP
+        return max(1.0, bond(fit)) if stands_out and placed else bond(fit)
+
+    return _held_together(list(range(count)), placed, bond_of_long, shared)
 
 
 def _held_together(
-    kept: list[int],
-    core: list[int],
-    bond: Callable[[list[int], list[int]], float],
-    least: float,
-    starts: Floats,
-    curves: Mapping[Pair, Curve],
+    kept: list[int], core: list[int], bond: Callable[[Agreement], float], shared: SharedCurves
 ) -> list[int]:
     """What is left when every part whose bond to the rest is too weak has gone, the weakest first.
 
@@ -173,17 +199,18 @@ def _held_together(
     Args:
         kept: the videos to begin with.
         core: videos that stay in any case.
-        bond: how well one part (the first) agrees with the rest.
-        least: bond that is enough.
-        starts: (videos,) grid steps.
-        curves: of pairs.
+        bond: how well a part agrees with the rest; 1 is enough.
+        shared: the curves.
     """
-    parts: Callable[[list[int]], list[list[int]]]
+    divisions: tuple[Callable[[list[int]], list[list[int]]], ...] = (
+        lambda group: [[k] for k in group],
+        lambda group: _clusters(group, shared),
+    )
     while len(kept) > 1:
-        for parts in (lambda group: [[k] for k in group], lambda group: _clusters(group, starts, curves)):
-            free = [part for part in parts(kept) if not set(part) & set(core)]
-            bonds = [bond(part, [k for k in kept if k not in part]) for part in free]
-            if bonds and min(bonds) < least:
+        for divide in divisions:
+            free = [part for part in divide(kept) if not set(part) & set(core)]
+            bonds = [bond(fit) for fit in shared.agreements([(p, [k for k in kept if k not in p]) for p in free])]
+            if bonds and min(bonds) < 1:
                 gone = free[int(np.argmin(bonds))]
                 kept = [k for k in kept if k not in gone]
                 break
@@ -192,15 +219,12 @@ def _held_together(
     return []
 
 
-def _clusters(group: list[int], starts: Floats, curves: Mapping[Pair, Curve]) -> list[list[int]]:
+def _clusters(group: list[int], shared: SharedCurves) -> list[list[int]]:
     """Parts of two videos up to half the group: the inner nodes of average linkage over the strengths at the starts."""
     if len(group) < 4:
         return []
-    strength = []
-    for i, j in itertools.combinations(group, 2):
-        curve = curves.get((i, j))
-        lag = starts[j] - starts[i]
-        strength.append(0.0 if curve is None else float(np.interp(lag, curve.lags, curve.strength)))
+    at_start = dict(zip(shared.pairs, shared.strength[:, shared.reach].tolist(), strict=True))
+    strength = [at_start.get(pair, 0.0) for pair in itertools.combinations(group, 2)]
     merges = linkage(max(strength) - np.array(strength), method="average")
     nodes = [[k] for k in group]
     for a, b in merges[:, :2].astype(np.int64):

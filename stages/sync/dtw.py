@@ -33,7 +33,9 @@ Floats = NDArray[np.float64]
 Pair = tuple[int, int]
 Summary = Literal["mode", "median"]
 
-MAX_INSTANTS = 8000  # 4.4 minutes at 30 Hz: two such videos take 6 s and 0.5 GB; longer ones are compared more coarsely
+MAX_INSTANTS = (
+    8000  # 4.4 minutes at 30 Hz: two such videos take about 10 s and 0.5 GB; longer ones are compared more coarsely
+)
 
 METHOD = (
     "dynamic time warping of 3D joints in camera axes, most frequent offset on the path, people paired by the order "

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stages.sync.consensus import Pair
-from stages.sync.features import Features, Grid, common_rate, person_features, video_grid
+from stages.sync.features import Features, Grid, common_rate, mirror_image, person_features, video_grid
 from stages.sync.identity import Couples, simultaneous
 from stages.sync.pairwise import EXCLUDED, MIN_OVERLAP, MIN_OVERLAP_SHARE, correlate, in_units_of_noise
 from stages.sync.tracks import VideoTracks
 
+SEARCH_RATE = 15.0  # Hz at which long recordings are searched: smoothing leaves next to nothing above 7.5 Hz
 CENTRED_BELOW = 20.0  # s: shorter recordings keep their trend and are centred over every overlap instead (sync study)
 
 
@@ -25,74 +27,132 @@ class Evidence:
 
     Attributes:
         rate: grid steps per second.
-        centred: whether the correlations are centred.
-        grids: of every video.
+        stride: grid steps in one step of the curves: long recordings are searched coarsely and aligned finely.
+        centred: whether the correlations are centred, as those of recordings of a few seconds are.
+        grids: of every video, on a clock that runs at the scene's rate.
         tracks: of every video, the positions in the input of the tracks that are compared.
         features: of these.
-        couples: of every pair of videos (i, j), i < j, that both have features.
+        couples: of every pair of videos (i, j), i < j, that both have features; lags in steps of the curves.
         usable: videos that have features.
+        max_offset: largest difference between two start times that is considered, seconds.
     """
 
     rate: float
+    stride: int
     centred: bool
     grids: list[Grid]
     tracks: list[list[int]]
     features: list[list[Features]]
     couples: dict[Pair, Couples]
     usable: list[int]
+    max_offset: float
+
+    @property
+    def curve_rate(self) -> float:
+        """Steps of the curves per second."""
+        return self.rate / self.stride
 
     def offset(self, i: int, j: int, lag: float) -> float:
-        """start_time[j] - start_time[i] in seconds that a lag in steps stands for."""
-        return lag / self.rate + self.grids[i].origin - self.grids[j].origin
+        """start_time[j] - start_time[i] in seconds that a lag of the curves stands for."""
+        return lag / self.curve_rate + self.grids[i].origin - self.grids[j].origin
 
 
-def gather(videos: Sequence[VideoTracks], *, max_offset: float) -> Evidence:
+def gather(
+    videos: Sequence[VideoTracks],
+    *,
+    max_offset: float,
+    rates: Mapping[int, float] | None = None,
+    mirrored: Collection[int] = (),
+) -> Evidence:
     """Features of all tracks and curves of all couples.
 
     Args:
         videos: of one scene.
         max_offset: largest difference between two start times that is considered, seconds.
+        rates: seconds of the scene's clock per second of the video's, by position, where they differ.
+        mirrored: positions of videos whose mirror image is meant.
     """
+    videos = [_at_rate(video, (rates or {}).get(v, 1.0)) for v, video in enumerate(videos)]
     rate = common_rate(videos)
     grids = [video_grid(video, rate) for video in videos]
     length = max((grid.length for grid in grids), default=0)
     centred = length < CENTRED_BELOW * rate
     tracks, features = [], []
-    for video, grid in zip(videos, grids, strict=True):
+    for v, (video, grid) in enumerate(zip(videos, grids, strict=True)):
         kept = _long_enough(video, grid, _least_overlap(grids, rate=rate), detrend=not centred)
         tracks.append(list(kept))
-        features.append(list(kept.values()))
+        features.append([mirror_image(f) if v in mirrored else f for f in kept.values()])
     usable = [v for v, found in enumerate(features) if found]
-    origins = [grids[v].origin for v in usable]
-    furthest = max_offset + (max(origins) - min(origins) if origins else 0.0)
-    reach = max(0, min(length - 1, int(np.ceil(furthest * rate))))
     together = [
         simultaneous([video.persons[t].times for t in kept]) for video, kept in zip(videos, tracks, strict=True)
     ]
-    flat = [f for found in features for f in found]
-    position = np.cumsum([0, *(len(found) for found in features)])
-    pairs = list(itertools.combinations(usable, 2))
+    stride = 1 if centred else max(1, round(rate / SEARCH_RATE))
+    evidence = Evidence(rate, stride, centred, grids, tracks, features, {}, usable, max_offset)
+    return replace(evidence, couples=compare(evidence, features, list(itertools.combinations(usable, 2)), together))
+
+
+def compare(
+    evidence: Evidence,
+    others: Sequence[Sequence[Features]],
+    pairs: Sequence[Pair],
+    together: Sequence[NDArray[np.bool_]] | None = None,
+) -> dict[Pair, Couples]:
+    """Curves of all couples of some pairs of videos.
+
+    Args:
+        evidence: with the features of the first video of every pair; its own curves are not looked at.
+        others: of every video the features that stand for the second video of a pair.
+        pairs: positions of videos (i, j).
+        together: of every video, which tracks are visible at once; all, if not given.
+    """
+    rate, grids = evidence.curve_rate, evidence.grids
+    first = [[f.every(evidence.stride) for f in found] for found in evidence.features]
+    second = first if others is evidence.features else [[f.every(evidence.stride) for f in found] for found in others]
+    position = np.cumsum([0, *(len(found) for found in first)])
     couples = [
         (int(position[i]) + u, int(position[j]) + v)
         for i, j in pairs
-        for u in range(len(features[i]))
-        for v in range(len(features[j]))
+        for u in range(len(first[i]))
+        for v in range(len(second[j]))
     ]
-    counts = [len(features[i]) * len(features[j]) for i, j in pairs]
-    shortest = [min(grids[i].length, grids[j].length) for i, j in pairs]
-    least = np.repeat(np.minimum(MIN_OVERLAP * rate, MIN_OVERLAP_SHARE * np.array(shortest)), counts)
-    r, overlap = correlate(flat, flat, couples, length=length, reach=reach, least=least, centred=centred)
+    counts = [len(first[i]) * len(second[j]) for i, j in pairs]
+    seconds = [grid.length / evidence.rate for grid in grids]
+    length = max((int(np.ceil(grid.length / evidence.stride)) for grid in grids), default=0)
+    origins = [grids[v].origin for v in evidence.usable]
+    furthest = evidence.max_offset + (max(origins) - min(origins) if origins else 0.0)
+    reach = max(0, min(length - 1, int(np.ceil(furthest * rate))))
+    least = [min(MIN_OVERLAP, MIN_OVERLAP_SHARE * min(seconds[i], seconds[j])) * rate for i, j in pairs]
+    flat = [f for found in first for f in found]
+    r, overlap = correlate(
+        flat,
+        flat if second is first else [f for found in second for f in found],
+        couples,
+        length=length,
+        reach=reach,
+        least=np.repeat(least, counts),
+        centred=evidence.centred,
+    )
     middle = np.repeat([(grids[j].origin - grids[i].origin) * rate for i, j in pairs], counts)
-    lags = np.arange(-reach, reach + 1)
-    r[np.abs(lags - middle[:, None]) > max_offset * rate] = EXCLUDED
+    r[np.abs(np.arange(-reach, reach + 1) - middle[:, None]) > evidence.max_offset * rate] = EXCLUDED
     score = in_units_of_noise(r, overlap, rate=rate)
-    found_couples, first = {}, 0
+    found_couples, row = {}, 0
     for (i, j), count in zip(pairs, counts, strict=True):
-        shape, part = (len(features[i]), len(features[j]), len(lags)), slice(first, first + count)
+        shape, part = (len(first[i]), len(second[j]), 2 * reach + 1), slice(row, row + count)
+        at_once = [
+            np.ones((len(side),) * 2, bool) if together is None else together[v]
+            for v, side in ((i, first[i]), (j, second[j]))
+        ]
         arrays = (array[part].reshape(shape) for array in (r, overlap, score))
-        found_couples[i, j] = Couples(*arrays, (together[i], together[j]))
-        first += count
-    return Evidence(rate, centred, grids, tracks, features, found_couples, usable)
+        found_couples[i, j] = Couples(*arrays, (at_once[0], at_once[1]))
+        row += count
+    return found_couples
+
+
+def _at_rate(video: VideoTracks, rate: float) -> VideoTracks:
+    """The video as a clock of the scene's rate would have recorded it."""
+    if rate == 1:
+        return video
+    return replace(video, persons=tuple(replace(track, times=track.times * rate) for track in video.persons))
 
 
 def _least_overlap(grids: Sequence[Grid], *, rate: float) -> float:

@@ -1,13 +1,14 @@
 """Numbers per instant that describe a pose and do not change with the camera that sees it.
 
-Joint distances and limb directions in the torso's own axes know neither the camera's rotation nor its position. Two cameras that see the same person therefore see the same curves,
-one of them later: see pairwise.py.
+Joint distances and limb directions in the torso's own axes know neither the camera's rotation nor its position. Two
+cameras that see the same person therefore see the same curves, one of them later: see pairwise.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from common.skeletons import HIPS, INDEX
 from stages.sync.tracks import PersonTrack, VideoTracks
 
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+Real = TypeVar("Real", np.float32, np.float64)
 
 MIN_RATE, MAX_RATE = 30.0, 60.0  # Hz of the common grid; people hardly move above 10 Hz, so faster cameras gain nothing
 BRIDGED_GAP = 0.07  # s: one lost frame at 30 fps is interpolated over (chosen by hand)
@@ -59,6 +62,38 @@ _LIMBS = tuple(
     for a, b in (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
     for side in ("left", "right")
 )
+_USED = sorted({index for indices in _POINTS.values() for index in indices})
+_FIRST = [_USED.index(indices[0]) for indices in _POINTS.values()]
+_STARTS, _ENDS = ([_AT[pair[k]] for pair in _DISTANCES] for k in (0, 1))
+_NEAR, _FAR = ([_AT[pair[k]] for pair in _LIMBS] for k in (0, 1))
+
+
+
+
+def _mirror() -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """The column of the mirrored person's features that each column becomes, and its sign.
+
+    Left and right change names, and the torso's x axis, which runs from right to left, changes its sign against the
+    limbs: a limb's x is that of the other side, reversed.
+    """
+
+    def other(name: str) -> str:
+        side, _, rest = name.partition("_")
+        return f"{dict(left='right', right='left').get(side, side)}_{rest}" if rest else name
+
+    pairs = [frozenset(pair) for pair in _DISTANCES]
+    of_distances = [pairs.index(frozenset(map(other, pair))) for pair in _DISTANCES]
+    limbs = [_LIMBS.index((other(a), other(b))) for a, b in _LIMBS]
+    of_limbs = [3 * limb + axis for limb in limbs for axis in range(3)]
+    signs = [1.0] * (2 * len(_DISTANCES)) + [-1.0, 1.0, 1.0] * (2 * len(_LIMBS))
+    columns: list[int] = []
+    for block in (of_distances, of_limbs):
+        for _ in ("position", "velocity"):
+            columns += [len(columns) + k for k in block]
+    return np.array(columns, dtype=np.intp), np.array(signs, dtype=np.float32)
+
+
+_MIRRORED, _MIRROR_SIGN = _mirror()
 
 
 @dataclass(frozen=True)
@@ -95,10 +130,24 @@ class Features:
     mask: NDArray[np.float32]
     begin: int = 0
 
+    def every(self, stride: int) -> Features:
+        """The same on a grid of so many times fewer steps."""
+        if stride == 1:
+            return self
+        first = -self.begin % stride
+        return Features(self.values[first::stride], self.mask[first::stride], (self.begin + first) // stride)
+
     @property
     def known(self) -> float:
         """Grid steps at which the feature that is known most often is known; no overlap can be longer."""
         return float(self.mask.sum(0, dtype=np.float64).max(initial=0.0))
+
+
+def mirror_image(features: Features) -> Features:
+    """What the same person would look like in a mirrored (selfie) video, where left and right are named wrongly."""
+    values = features.values[:, _MIRRORED] * _MIRROR_SIGN
+    mask = features.mask if features.mask.shape[1] == 1 else features.mask[:, _MIRRORED]
+    return Features(values, mask, features.begin)
 
 
 def common_rate(videos: Sequence[VideoTracks]) -> float:
@@ -130,7 +179,7 @@ def track_grid(track: PersonTrack, grid: Grid) -> tuple[int, Grid]:
     return begin, Grid(grid.origin + begin / grid.rate, grid.rate, max(0, end - begin))
 
 
-def resample(times: Floats, values: Floats, grid: Grid) -> Floats:
+def resample(times: Floats, values: NDArray[Real], grid: Grid) -> NDArray[Real]:
     """Values on the grid by linear interpolation over time.
 
     Args:
@@ -142,59 +191,71 @@ def resample(times: Floats, values: Floats, grid: Grid) -> Floats:
         (length, ...); NaN outside the times, and between frames where one is missing, or where they lie further apart
         than 1.5 median intervals and than BRIDGED_GAP.
     """
-    out = np.full((grid.length, *values.shape[1:]), np.nan)
+    out = np.full((grid.length, *values.shape[1:]), np.nan, values.dtype)
     if len(times) < 2:
         return out
     steps = np.diff(times)
     at = grid.times
     left = np.clip(np.searchsorted(times, at + 1e-9, side="right") - 1, 0, len(times) - 2)
     share = (at - times[left]) / steps[left]
-    on_a_frame = (np.abs(share) < 1e-6) | (np.abs(share - 1) < 1e-6)
+    on_left, on_right = np.abs(share) < 1e-6, np.abs(share - 1) < 1e-6
     bridged = (share > 0) & (share < 1) & (steps[left] <= max(1.5 * np.median(steps), BRIDGED_GAP))
-    known = on_a_frame | bridged
-    left, share = left[known], np.clip(share[known], 0, 1).reshape(-1, *[1] * (values.ndim - 1))
-    a, b = values[left], values[left + 1]
+    between = bridged & ~on_left & ~on_right
     # a grid point on a frame needs no neighbour, and 0 * NaN is NaN
-    out[known] = np.where(share < 1e-6, a, np.where(share > 1 - 1e-6, b, (1 - share) * a + share * b))
+    out[on_left], out[on_right] = values[left[on_left]], values[left[on_right] + 1]
+    left, share = left[between], share[between].reshape(-1, *[1] * (values.ndim - 1)).astype(out.dtype)
+    a = values[left]
+    out[between] = a + share * (values[left + 1] - a)
     return out
 
 
-def body_points(track: PersonTrack) -> Floats:
-    """(frames, 16, 3) metres: the points in use, in the order of _POINTS; NaN where not seen well enough."""
-    seen = np.nan_to_num(track.confidence) >= MIN_CONFIDENCE
-    points = np.full((len(track.times), len(_POINTS), 3), np.nan)
-    for k, (name, indices) in enumerate(_POINTS.items()):
-        joints = np.where(seen[:, indices, None], track.keypoints[:, indices].astype(np.float64), np.nan)
-        if name == "head":
-            there = np.isfinite(joints).all(-1, keepdims=True)
-            count = there.sum(1)
-            points[:, k] = np.where(there, joints, 0).sum(1) / np.where(count, count, np.nan)
-        else:
-            points[:, k] = joints.mean(1)
+def body_points(track: PersonTrack) -> Singles:
+    """(frames, 16, 3) float32 metres: the points in use, in the order of _POINTS; NaN where not seen well enough."""
+    joints = np.take(track.keypoints, _USED, axis=1).astype(np.float32)
+    np.copyto(joints, np.nan, where=~(np.take(track.confidence, _USED, axis=1) >= MIN_CONFIDENCE)[..., None])
+    points = np.take(joints, _FIRST, axis=1)
+    points[:, _AT["pelvis"]] = (joints[:, _USED.index(HIPS[0])] + joints[:, _USED.index(HIPS[1])]) / 2
+    total, count = np.zeros((len(joints), 3), np.float32), np.zeros((len(joints), 1), np.float32)
+    for index in _POINTS["head"]:
+        joint = joints[:, _USED.index(index)]
+        there = np.isfinite(joint).all(1, keepdims=True)
+        total += np.where(there, joint, 0)
+        count += there
+    points[:, _AT["head"]] = total / np.where(count, count, np.nan)
     return points
 
 
-def distances(points: Floats) -> Floats:
-    """(length, 20) metres between pairs of points; NaN where one is missing."""
-    ends = np.array([[_AT[a], _AT[b]] for a, b in _DISTANCES])
-    return np.asarray(np.linalg.norm(points[:, ends[:, 0]] - points[:, ends[:, 1]], axis=-1))
+def distances(points: Singles) -> Singles:
+    """(length, 20) metres between pairs of points; NaN where one is missing.
+
+    Args:
+        points: (length, 16, 3) metres; quickest in Fortran order, as everything here works along time.
+    """
+    axes = points.T
+    return _length(axes[:, _STARTS] - axes[:, _ENDS]).T
 
 
-def limb_directions(points: Floats) -> Floats:
+def limb_directions(points: Singles) -> Singles:
     """(length, 24): 8 unit vectors along upper arms, forearms, thighs and shins in the torso's axes; NaN where missing.
 
     Axes of the torso: x from right to left (shoulders and hips), z = x × up, y = z × x.
-    """
 
-    def at(name: str) -> Floats:
-        return points[:, _AT[name]]
+    Args:
+        points: (length, 16, 3) metres; quickest in Fortran order.
+    """
+    axes = points.T
+
+    def at(name: str) -> Singles:
+        return axes[:, _AT[name]]
 
     shoulders, hips = at("left_shoulder") + at("right_shoulder"), at("left_hip") + at("right_hip")
     x = _unit(at("left_shoulder") - at("right_shoulder") + at("left_hip") - at("right_hip"))
-    z = _unit(np.cross(x, shoulders - hips))
-    axes = np.stack([x, np.cross(z, x), z], axis=1)
-    limbs = _unit(np.stack([at(b) - at(a) for a, b in _LIMBS], axis=1))
-    return np.asarray(np.einsum("tij,tbj->tbi", axes, limbs).reshape(len(points), 3 * len(_LIMBS)))
+    z = _unit(_cross(x, shoulders - hips))
+    limbs = _unit(axes[:, _FAR] - axes[:, _NEAR])
+    out = np.empty((len(_LIMBS), 3, len(points)), points.dtype)
+    for k, axis in enumerate((x, _cross(z, x), z)):
+        out[:, k] = axis[0] * limbs[0] + axis[1] * limbs[1] + axis[2] * limbs[2]
+    return out.reshape(3 * len(_LIMBS), len(points)).T
 
 
 def person_features(track: PersonTrack, grid: Grid, *, detrend: bool) -> Features:
@@ -215,56 +276,118 @@ def person_features(track: PersonTrack, grid: Grid, *, detrend: bool) -> Feature
         nothing to say, and dividing by its spread would turn rounding errors into a signal.
     """
     begin, span = track_grid(track, grid)
-    points = resample(track.times, body_points(track), span)
-    values, masks = [], []
-    for measure, error in ((distances(points), DISTANCE_ERROR), (limb_directions(points), DIRECTION_ERROR)):
-        mask = np.isfinite(measure).astype(np.float64)
-        measure = np.where(mask > 0, measure, 0)
-        smooth = _smooth(measure, mask, lambda x: _gaussian(x, SMOOTHING * grid.rate))
-        position = smooth
+    points = np.asfortranarray(resample(track.times, body_points(track), span))
+    measures = ((distances(points).T, DISTANCE_ERROR), (limb_directions(points).T, DIRECTION_ERROR))
+    columns = 2 * sum(len(measure) for measure, _ in measures)
+    values = np.empty((columns, span.length), np.float32)
+    masks: list[Singles] = []
+    first = 0
+    for measure, error in measures:
+        known = np.isfinite(measure)
+        np.copyto(measure, 0, where=~known)
+        alike, which = _distinct(known)
+        smooth = _smooth(measure, alike, which, lambda x: _gaussian(x, SMOOTHING * grid.rate))
+        position, velocity = values[first : first + 2 * len(measure)].reshape(2, *measure.shape)
+        first += 2 * len(measure)
+        position[:] = smooth
         if detrend:
-            position = smooth - _smooth(measure, mask, lambda x: _running_means(x, TREND * grid.rate))
-        velocity = np.gradient(smooth, axis=0) * grid.rate if len(smooth) > 1 else np.zeros_like(smooth)
-        moving = (
-            mask.copy()
-        )  # a speed needs three seen instants in a row; positions at the edges of a gap are poor as well
-        moving[1:] *= mask[:-1]
-        moving[:-1] *= mask[1:]
-        for block, unit in ((position, error), (velocity, error * ERROR_RATE)):
-            centred, known = _centred(block, moving)
-            values.append(centred / (unit * np.sqrt(block.shape[1])))
-            masks.append(known)
-    value, mask = np.concatenate(values, axis=1), np.concatenate(masks, axis=1)
-    if (mask == mask[:, :1]).all():
-        mask = mask[:, :1]  # the person is seen as a whole or not at all: pairwise.py then needs far fewer transforms
-    return Features(value.astype(np.float32), mask.astype(np.float32), begin)
+            position -= _smooth(measure, alike, which, lambda x: _running_means(x, TREND * grid.rate))
+        _slope(smooth, out=velocity)
+        velocity *= grid.rate
+        moving = alike.astype(np.float32)  # a speed needs three seen instants in a row
+        moving[:, 1:] *= alike[:, :-1]  # positions at the edges of a gap are poor as well
+        moving[:, :-1] *= alike[:, 1:]
+        mask = moving[which] if len(moving) > 1 else moving
+        masks += [
+            _centre(block, mask, unit=unit) for block, unit in ((position, error), (velocity, error * ERROR_RATE))
+        ]
+    sizes = [len(measure) for measure, _ in measures for _block in range(2)]
+    if all(len(m) == 1 and (m == masks[0]).all() for m in masks):
+        return Features(values.T, masks[0].T, begin)
+    mask = np.concatenate([np.broadcast_to(m, (n, span.length)) for m, n in zip(masks, sizes, strict=True)])
+    # a person who is seen as a whole or not at all has one mask: pairwise.py then needs far fewer transforms
+    return Features(values.T, (mask[:1] if (mask == mask[:1]).all() else mask).T, begin)
 
 
-def _centred(block: Floats, mask: Floats) -> tuple[Floats, Floats]:
-    """Differences from the mean, outliers clipped, and where they are known; a column that never varies is not."""
-    count = np.maximum(mask.sum(0), 1)
-    mean = (block * mask).sum(0) / count
-    spread = np.sqrt(((block - mean) ** 2 * mask).sum(0) / count)
-    mask = mask * (spread > LEAST_SPREAD)
-    return np.clip(block - mean, -CLIP * spread, CLIP * spread) * mask, mask
+def _distinct(known: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+    """The rows that differ, and which of them every row is: most joints come and go together."""
+    rows: dict[bytes, int] = {}
+    which = np.array([rows.setdefault(row.tobytes(), len(rows)) for row in np.packbits(known, axis=1)], dtype=np.intp)
+    return known[np.unique(which, return_index=True)[1]], which
 
 
-def _smooth(values: Floats, mask: Floats, blur: Callable[[Floats], Floats]) -> Floats:
-    """Normalised convolution (Knutsson and Westin 1993): smoothing that ignores what is not there."""
-    return blur(values * mask) / np.maximum(blur(mask), 1e-3)
+def _centre(block: Singles, mask: Singles, *, unit: float) -> Singles:
+    """In place: differences from the mean over what is known, outliers clipped, in the unit; 0 where unknown.
+
+    Every row counts as much as the square root of their number asks for.
+
+    Args:
+        block: (rows, length).
+        mask: (rows, length), or (1, length) for all rows.
+        unit: of the block.
+
+    Returns:
+        The mask of what says something: without the rows that never vary.
+    """
+    count = np.maximum(mask.sum(1, dtype=np.float64), 1)
+    block *= mask
+    block -= (block.sum(1, dtype=np.float64) / count).astype(np.float32)[:, None]
+    block *= mask
+    spread = np.sqrt(np.einsum("kt,kt->k", block, block) / count)
+    varies = spread > LEAST_SPREAD
+    scale = varies / (unit * np.sqrt(len(block)))
+    block *= scale.astype(np.float32)[:, None]
+    limit = (CLIP * spread * scale).astype(np.float32)[:, None]
+    np.clip(block, -limit, limit, out=block)
+    return mask if varies.all() else mask * varies.astype(np.float32)[:, None]
 
 
-def _gaussian(values: Floats, sigma: float) -> Floats:
-    return np.asarray(gaussian_filter1d(values, sigma, axis=0, mode="constant"))
+def _slope(values: Singles, *, out: Singles) -> None:
+    """Central differences along time per step, one-sided at the ends; 0 for a single instant."""
+    out[:] = 0
+    if values.shape[1] > 1:
+        np.subtract(values[:, 2:], values[:, :-2], out=out[:, 1:-1])
+        out *= 0.5
+        out[:, 0], out[:, -1] = values[:, 1] - values[:, 0], values[:, -1] - values[:, -2]
 
 
-def _running_means(values: Floats, sigma: float) -> Floats:
+def _smooth(
+    values: Singles, alike: NDArray[np.bool_], which: NDArray[np.intp], blur: Callable[[Singles], Singles]
+) -> Singles:
+    """Normalised convolution (Knutsson and Westin 1993): smoothing that ignores what is not there.
+
+    Args:
+        values: (measures, length), 0 where unknown.
+        alike: (distinct masks, length).
+        which: (measures,) the mask of each.
+        blur: along time.
+    """
+    smooth = blur(values)
+    smooth *= (1 / np.maximum(blur(alike.astype(np.float32)), 1e-3))[which]
+    return smooth
+
+
+def _gaussian(values: Singles, sigma: float) -> Singles:
+    return np.asarray(gaussian_filter1d(values, sigma, axis=1, mode="constant"))
+
+
+def _running_means(values: Singles, sigma: float) -> Singles:
     """Nearly a Gaussian, at a cost that does not grow with sigma."""
     width = round(float(np.sqrt(4 * sigma**2 + 1)))
     for _ in range(3):
-        values = np.asarray(uniform_filter1d(values, width, axis=0, mode="constant"))
+        values = np.asarray(uniform_filter1d(values, width, axis=1, mode="constant"))
     return values
 
 
-def _unit(vectors: Floats) -> Floats:
-    return np.asarray(vectors / (np.linalg.norm(vectors, axis=-1, keepdims=True) + 1e-9))
+def _length(vectors: Singles) -> Singles:
+    return np.asarray(np.sqrt(vectors[0] ** 2 + vectors[1] ** 2 + vectors[2] ** 2))
+
+
+def _unit(vectors: Singles) -> Singles:
+    """In place."""
+    vectors /= _length(vectors) + 1e-9
+    return vectors
+
+
+def _cross(a: Singles, b: Singles) -> Singles:
+    return np.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.sync.certainty import Agreement, agreement, placed_videos, supported_videos
+from stages.sync.certainty import Agreement, SharedCurves, placed_videos, supported_videos
 from stages.sync.consensus import Pair, ascend, robust_starts
 from stages.sync.evidence import Evidence
 from stages.sync.identity import MIN_LINK_Z, Link, best_assignment, link_tracks, persons, pool_by_person
@@ -27,7 +27,7 @@ class Placement:
 
     Attributes:
         members: the videos that were solved together, ascending.
-        starts: start of each member's grid, whole steps.
+        starts: start of each member's grid, whole steps of the curves.
         curves: of pairs that show somebody in common, one per pair.
         links: between their tracks.
         placed: members whose start stands out of the noise.
@@ -48,13 +48,14 @@ class Placement:
         groups = persons(count, self.links)
         return {track: number for number, group in enumerate(groups) for track in group if track in tracks}
 
-    def fit(self, video: int, *, rate: float) -> Agreement:
-        """How a member fits the supported ones (all members, if none is)."""
+    def fits(self, videos: Sequence[int], *, rate: float) -> list[Agreement]:
+        """How members fit the supported ones (all members, if none is)."""
         index = {v: k for k, v in enumerate(self.members)}
         curves = {(index[i], index[j]): curve for (i, j), curve in self.curves.items()}
-        others = [index[v] for v in self.supported or self.members if v != video]
-        starts = np.array([self.starts[v] for v in self.members])
-        return agreement([index[video]], others, starts, curves, rate=rate)
+        shared = SharedCurves(np.array([self.starts[v] for v in self.members]), curves, rate=rate)
+        return shared.agreements(
+            [([index[v]], [index[o] for o in self.supported or self.members if o != v]) for v in videos]
+        )
 
 
 def place(evidence: Evidence, members: Sequence[int]) -> Placement:
@@ -64,7 +65,7 @@ def place(evidence: Evidence, members: Sequence[int]) -> Placement:
         evidence: of the scene.
         members: positions of at least two usable videos.
     """
-    rate = evidence.rate
+    rate = evidence.curve_rate
     members = sorted(members)
     couples = {
         (a, b): evidence.couples[members[a], members[b]]
@@ -93,8 +94,9 @@ def place(evidence: Evidence, members: Sequence[int]) -> Placement:
         before, starts = starts, ascend(starts, {p: np.maximum(c.strength, 0) ** 2 for p, c in curves.items()})
         if np.array_equal(before, starts):
             break
-    placed = placed_videos(starts, curves, rate=rate)
-    supported = supported_videos(starts, curves, placed, rate=rate)
+    shared = SharedCurves(starts, curves, rate=rate)
+    placed = placed_videos(len(members), shared, short=evidence.centred)
+    supported = supported_videos(len(members), shared, placed)
     return Placement(
         members,
         {v: float(start) for v, start in zip(members, starts, strict=True)},

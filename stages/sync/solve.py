@@ -108,7 +108,7 @@ class _Group:
         people = placement.people()
         views = [View(group.index(v), p, evidence.features[v][t]) for (v, t), p in people.items() if v in group]
         found = align(
-            np.array([placement.starts[v] for v in group]),
+            np.array([placement.starts[v] for v in group]) * evidence.stride,
             views,
             rate=evidence.rate,
             centred=evidence.centred,
@@ -121,10 +121,9 @@ class _Group:
     def component(self, names: Sequence[str]) -> Component:
         return Component(tuple(names[v] for v in self.videos), tuple(self.start[v] for v in self.videos))
 
-    def lag(self, i: int, j: int) -> float:
-        """Steps from the start of i's grid to that of j's."""
-        starts = self.alignment.starts
-        return float(starts[self.videos.index(j)] - starts[self.videos.index(i)])
+    def offset(self, i: int, j: int) -> float:
+        """start_time[j] - start_time[i], seconds."""
+        return self.start[j] - self.start[i]
 
 
 def _pairs(videos: Sequence[VideoTracks], evidence: Evidence, group: _Group) -> dict[Pair, PairOffset]:
@@ -136,21 +135,22 @@ def _pairs(videos: Sequence[VideoTracks], evidence: Evidence, group: _Group) -> 
         same = sorted((t, u) for t, p in shown[i] for u, q in shown[j] if p == q)
         if curve is None or not same:
             continue
-        peak = find_peak(curve, rate=evidence.rate)
-        residual = (peak.lag - group.lag(i, j)) / evidence.rate
+        peak = find_peak(curve, rate=evidence.curve_rate)
+        offset = evidence.offset(i, j, peak.lag)
+        residual = offset - group.offset(i, j)
         half_width = None
         if abs(residual) <= TOLERANCE:
             top = int(np.clip(round(peak.lag) + curve.reach, 1, len(curve.r) - 2))
             variance = group.alignment.inflation * expected_variance(curve.r[top - 1 : top + 2], peak.overlap)
-            half_width = 1.96 * float(np.sqrt(variance)) / evidence.rate if np.isfinite(variance) else None
+            half_width = 1.96 * float(np.sqrt(variance)) / evidence.curve_rate if np.isfinite(variance) else None
         found[i, j] = PairOffset(
             videos[i].video,
             videos[j].video,
-            offset=evidence.offset(i, j, peak.lag),
+            offset=offset,
             half_width=half_width,
             r=peak.r,
             z=peak.z,
-            overlap=peak.overlap / evidence.rate,
+            overlap=peak.overlap / evidence.curve_rate,
             residual=residual,
             persons=tuple((_id(videos, evidence, i, t), _id(videos, evidence, j, u)) for t, u in same),
             curve=_offset_curve(evidence, i, j, curve),
@@ -159,7 +159,7 @@ def _pairs(videos: Sequence[VideoTracks], evidence: Evidence, group: _Group) -> 
 
 
 def _offset_curve(evidence: Evidence, i: int, j: int, curve: Curve) -> OffsetCurve:
-    offsets = curve.lags / evidence.rate + evidence.grids[i].origin - evidence.grids[j].origin
+    offsets = curve.lags / evidence.curve_rate + evidence.grids[i].origin - evidence.grids[j].origin
     return OffsetCurve(offsets, np.where(curve.allowed, curve.r, np.nan).astype(np.float32))
 
 
@@ -176,7 +176,7 @@ def _unrelated(videos: Sequence[VideoTracks], evidence: Evidence, pair: Pair) ->
     if chosen:
         middle = k - couples.r.shape[2] // 2
         pooled = couples.pooled(chosen)
-        peak = find_peak(pooled, rate=evidence.rate, near=middle, radius=1.0)
+        peak = find_peak(pooled, rate=evidence.curve_rate, near=middle, radius=1.0)
         curve = _offset_curve(evidence, *pair, pooled)
     return PairOffset(
         videos[pair[0]].video,
@@ -185,7 +185,7 @@ def _unrelated(videos: Sequence[VideoTracks], evidence: Evidence, pair: Pair) ->
         half_width=None,
         r=peak.r,
         z=peak.z,
-        overlap=peak.overlap / evidence.rate,
+        overlap=peak.overlap / evidence.curve_rate,
         residual=None,
         persons=(),
         curve=curve,
@@ -197,8 +197,8 @@ def _starts(
 ) -> dict[int, VideoStart]:
     found = {}
     closing = _cycle_residuals(group.videos, pairs)
-    for k, v in enumerate(group.videos):
-        fit = group.placement.fit(v, rate=evidence.rate)
+    fits = group.placement.fits(group.videos, rate=evidence.curve_rate)
+    for k, (v, fit) in enumerate(zip(group.videos, fits, strict=True)):
         width = group.alignment.half_widths[k] / evidence.rate
         half_width = float(width) if np.isfinite(width) else None
         verdict, reasons, advice = judge_start(fit, half_width, placed=v in group.placement.placed)
@@ -248,7 +248,7 @@ def _unknown(
     if doubt is not None or first is None:
         reason, advice = doubt or ("there is nothing to compare it with", "Check the other videos.")
         return VideoStart(video.video, None, None, Verdict.UNKNOWN, reasons=(reason,), advice=(advice,))
-    fit = first.fit(v, rate=evidence.rate)
+    (fit,) = first.fits([v], rate=evidence.curve_rate)
     reasons, advices = explain_unknown(fit)
     return VideoStart(
         video.video,

@@ -211,7 +211,8 @@ class _Scene:
 
     def basis(self) -> _Basis:
         """The coordinates, from how the views agree where they are now."""
-        XX        for k in range(len(self.views)):  # the sum of all products, less those of every view with itself
+        own, together, own_count, together_count = (np.zeros(1) for _ in range(4))
+        for k in range(len(self.views)):  # the sum of all products, less those of every view with itself
             _, fraction = _split(self.position(k))
             (same, next_step), (known, next_known) = self.own[k], self.own_count[k]
             keep, mix = (1 - fraction) ** 2 + fraction**2, fraction * (1 - fraction)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,7 @@ class Agreement:
         overlap: seconds shared with another video, on average.
         share: that, as a share of the longest time that the two could share at any start.
         highest: whether no other start fits better.
+        clue: how far the best of other evidence that agrees stands out; 0 without any.
     """
 
     z: float = 0.0
@@ -56,6 +57,7 @@ class Agreement:
     overlap: float = 0.0
     share: float = 0.0
     highest: bool = False
+    clue: float = 0.0
 
 
 Part = tuple[Sequence[int], Sequence[int]]
@@ -68,11 +70,20 @@ class SharedCurves:
     Args:
         starts: (videos,) grid steps.
         curves: of pairs (i, j), i < j.
-        rate: grid steps per second.
+        rate: steps of the curves per second.
+        clues: of pairs, how far other evidence that agrees with the starts stands out.
     """
 
-    def __init__(self, starts: Floats, curves: Mapping[Pair, Curve], *, rate: float) -> None:
+    def __init__(
+        self,
+        starts: Floats,
+        curves: Mapping[Pair, Curve],
+        *,
+        rate: float,
+        clues: Mapping[Pair, float] | None = None,
+    ) -> None:
         self.rate = rate
+        self.clues = clues or {}
         self.pairs = list(curves)
         at = [round(float(starts[j] - starts[i])) for i, j in self.pairs]
         reach = max((c.reach for c in curves.values()), default=0)
@@ -101,6 +112,16 @@ class SharedCurves:
         it seems: the chance peaks of a wrong video agree with each other, because all the good videos it was compared
         with show the same motion.
         """
+        motion = self._motion(parts)
+        if not self.clues:
+            return motion
+        out = []
+        for fit, (side, others) in zip(motion, parts, strict=True):
+            between = [z for pair, z in self.clues.items() if set(pair) & set(side) and set(pair) & set(others)]
+            out.append(replace(fit, clue=max(between, default=0.0)))
+        return out
+
+    def _motion(self, parts: Sequence[Part]) -> list[Agreement]:
         if not self.pairs:
             return [Agreement() for _ in parts]
         i, j = np.array(self.pairs).T
@@ -159,7 +180,7 @@ def placed_videos(count: int, shared: SharedCurves, *, short: bool) -> list[int]
 
     def bond(fit: Agreement) -> float:
         enough = fit.overlap >= MIN_SHARED and (not short or fit.r * np.sqrt(fit.overlap) >= MIN_STRENGTH)
-        return fit.z / MIN_VIDEO_Z if enough else 0.0
+        return max(fit.clue, fit.z if enough else 0.0) / MIN_VIDEO_Z
 
     return _held_together(list(range(count)), [], bond, shared)
 

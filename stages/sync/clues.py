@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,3 +41,16 @@ class Clue:
     score: NDArray[np.float32]
     rate: float | None = None
     rate_deviation: float | None = None
+
+    def turned(self) -> Clue:
+        """The same, told of (b, a)."""
+        return replace(
+            self,
+            a=self.b,
+            b=self.a,
+            offset=-self.offset,
+            moment=self.moment - self.offset,
+            offsets=-self.offsets[::-1],
+            score=self.score[::-1],
+            rate=None if self.rate is None else 1 / self.rate,
+        )

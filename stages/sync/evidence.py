@@ -9,14 +9,35 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.sync.clues import Clue
 from stages.sync.consensus import Pair
 from stages.sync.features import Features, Grid, common_rate, mirror_image, person_features, video_grid
 from stages.sync.identity import Couples, simultaneous
 from stages.sync.pairwise import EXCLUDED, MIN_OVERLAP, MIN_OVERLAP_SHARE, correlate, in_units_of_noise
 from stages.sync.tracks import VideoTracks
 
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+
 SEARCH_RATE = 15.0  # Hz at which long recordings are searched: smoothing leaves next to nothing above 7.5 Hz
 CENTRED_BELOW = 20.0  # s: shorter recordings keep their trend and are centred over every overlap instead (sync study)
+
+
+@dataclass(frozen=True, eq=False)
+class LaggedClue:
+    """What other evidence says of a pair, on the lags of the curves.
+
+    Attributes:
+        score: (lags,) evidence in units of its noise, not negative.
+        lag: of the measurement, in steps of the curves.
+        difference: the same as start of the second minus start of the first, seconds.
+        clue: the measurement itself.
+    """
+
+    score: Singles
+    lag: float
+    difference: float
+    clue: Clue
 
 
 @dataclass(frozen=True)
@@ -33,7 +54,9 @@ class Evidence:
         tracks: of every video, the positions in the input of the tracks that are compared.
         features: of these.
         couples: of every pair of videos (i, j), i < j, that both have features; lags in steps of the curves.
-        usable: videos that have features.
+        usable: videos that can be compared with another.
+        reach: the largest lag of the curves.
+        clues: of pairs of videos (i, j), i < j, what other evidence says.
         max_offset: largest difference between two start times that is considered, seconds.
     """
 
@@ -46,6 +69,8 @@ class Evidence:
     couples: dict[Pair, Couples]
     usable: list[int]
     max_offset: float
+    reach: int
+    clues: dict[Pair, list[LaggedClue]]
 
     @property
     def curve_rate(self) -> float:
@@ -63,6 +88,8 @@ def gather(
     max_offset: float,
     rates: Mapping[int, float] | None = None,
     mirrored: Collection[int] = (),
+    clues: Sequence[Clue] = (),
+    motion: bool = True,
 ) -> Evidence:
     """Features of all tracks and curves of all couples.
 
@@ -71,24 +98,58 @@ def gather(
         max_offset: largest difference between two start times that is considered, seconds.
         rates: seconds of the scene's clock per second of the video's, by position, where they differ.
         mirrored: positions of videos whose mirror image is meant.
+        clues: what other evidence says.
+        motion: whether people are compared at all.
     """
-    videos = [_at_rate(video, (rates or {}).get(v, 1.0)) for v, video in enumerate(videos)]
+    rates = rates or {}
+    videos = [_at_rate(video, rates.get(v, 1.0)) for v, video in enumerate(videos)]
     rate = common_rate(videos)
     grids = [video_grid(video, rate) for video in videos]
     length = max((grid.length for grid in grids), default=0)
     centred = length < CENTRED_BELOW * rate
     tracks, features = [], []
     for v, (video, grid) in enumerate(zip(videos, grids, strict=True)):
-        kept = _long_enough(video, grid, _least_overlap(grids, rate=rate), detrend=not centred)
+        kept = _long_enough(video, grid, _least_overlap(grids, rate=rate), detrend=not centred) if motion else {}
         tracks.append(list(kept))
         features.append([mirror_image(f) if v in mirrored else f for f in kept.values()])
-    usable = [v for v, found in enumerate(features) if found]
     together = [
         simultaneous([video.persons[t].times for t in kept]) for video, kept in zip(videos, tracks, strict=True)
     ]
     stride = 1 if centred else max(1, round(rate / SEARCH_RATE))
-    evidence = Evidence(rate, stride, centred, grids, tracks, features, {}, usable, max_offset)
-    return replace(evidence, couples=compare(evidence, features, list(itertools.combinations(usable, 2)), together))
+    moving = [v for v, found in enumerate(features) if found]
+    origins = [grids[v].origin for v in moving]
+    furthest = int(np.ceil((max_offset + (max(origins) - min(origins) if origins else 0.0)) * rate / stride))
+    reach = furthest if clues else max(0, min(int(np.ceil(length / stride)) - 1, furthest))
+    evidence = Evidence(rate, stride, centred, grids, tracks, features, {}, [], max_offset, reach, {})
+    names = {video.video: v for v, video in enumerate(videos)}
+    lagged: dict[Pair, list[LaggedClue]] = {}
+    for clue in clues:
+        i, j = names[clue.a], names[clue.b]
+        lagged.setdefault((i, j), []).append(_on_curve(clue, evidence, i, j, rates.get(i, 1.0), rates.get(j, 1.0)))
+    pairs = list(itertools.combinations(moving, 2))
+    return replace(
+        evidence,
+        couples=compare(evidence, features, pairs, together),
+        usable=sorted({*moving, *itertools.chain.from_iterable(lagged)}),
+        clues=lagged,
+    )
+
+
+def _on_curve(clue: Clue, evidence: Evidence, i: int, j: int, rate_i: float, rate_j: float) -> LaggedClue:
+    """A clue, which speaks of time stamps, on the lags of the curves."""
+
+    def lag(difference: Floats) -> Floats:
+        return (difference - evidence.grids[i].origin + evidence.grids[j].origin) * evidence.curve_rate
+
+    def difference(offset: Floats) -> Floats:
+        return rate_i * clue.moment - rate_j * (clue.moment - offset)
+
+    score = np.zeros(2 * evidence.reach + 1, np.float32)
+    at = np.round(lag(difference(clue.offsets))).astype(np.int64) + evidence.reach
+    inside = (at >= 0) & (at < len(score))
+    np.maximum.at(score, at[inside], clue.score[inside])
+    meant = difference(np.array(clue.offset))
+    return LaggedClue(score, float(lag(meant)), float(meant), clue)
 
 
 def compare(
@@ -118,9 +179,7 @@ def compare(
     counts = [len(first[i]) * len(second[j]) for i, j in pairs]
     seconds = [grid.length / evidence.rate for grid in grids]
     length = max((int(np.ceil(grid.length / evidence.stride)) for grid in grids), default=0)
-    origins = [grids[v].origin for v in evidence.usable]
-    furthest = evidence.max_offset + (max(origins) - min(origins) if origins else 0.0)
-    reach = max(0, min(length - 1, int(np.ceil(furthest * rate))))
+    reach = evidence.reach
     least = [min(MIN_OVERLAP, MIN_OVERLAP_SHARE * min(seconds[i], seconds[j])) * rate for i, j in pairs]
     flat = [f for found in first for f in found]
     r, overlap = correlate(
@@ -142,8 +201,8 @@ def compare(
             np.ones((len(side),) * 2, bool) if together is None else together[v]
             for v, side in ((i, first[i]), (j, second[j]))
         ]
-        arrays = (array[part].reshape(shape) for array in (r, overlap, score))
-        found_couples[i, j] = Couples(*arrays, (at_once[0], at_once[1]))
+        of_pair = [array[part].reshape(shape) for array in (r, overlap, score)]
+        found_couples[i, j] = Couples(of_pair[0], of_pair[1], of_pair[2], (at_once[0], at_once[1]))
         row += count
     return found_couples
 

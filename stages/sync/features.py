@@ -68,18 +68,17 @@ _STARTS, _ENDS = ([_AT[pair[k]] for pair in _DISTANCES] for k in (0, 1))
 _NEAR, _FAR = ([_AT[pair[k]] for pair in _LIMBS] for k in (0, 1))
 
 
-
-
 def _mirror() -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """The column of the mirrored person's features that each column becomes, and its sign.
 
     Left and right change names, and the torso's x axis, which runs from right to left, changes its sign against the
     limbs: a limb's x is that of the other side, reversed.
     """
+    opposite = {"left": "right", "right": "left"}
 
     def other(name: str) -> str:
         side, _, rest = name.partition("_")
-        return f"{dict(left='right', right='left').get(side, side)}_{rest}" if rest else name
+        return f"{opposite[side]}_{rest}" if rest else name
 
     pairs = [frozenset(pair) for pair in _DISTANCES]
     of_distances = [pairs.index(frozenset(map(other, pair))) for pair in _DISTANCES]

@@ -112,20 +112,25 @@ def simultaneous(times: Sequence[Floats]) -> Flags:
     return out
 
 
-def best_assignment(couples: Couples) -> tuple[int, list[tuple[int, int]]]:
+def best_assignment(couples: Couples, extra: Floats | None = None) -> tuple[int, list[tuple[int, int]]]:
     """Index of the lag, and the couples, whose summed score² is highest over all lags and assignments.
 
     Assigned is one to one, and then the further parts of people whose track is broken.
+
+    Args:
+        couples: of a pair of videos.
+        extra: (lags,) what other evidence adds to the sum.
     """
+    more = np.zeros(couples.score.shape[2]) if extra is None else extra
     if couples.score.shape[:2] == (1, 1):
-        k = int(couples.score.argmax())
+        k = int((couples.score[0, 0] ** 2 + more).argmax())
         return k, [(0, 0)] if couples.score[0, 0, k] > 0 else []
     squares = couples.score.astype(np.float64) ** 2
     best: tuple[float, int, list[tuple[int, int]]] = (-1.0, 0, [])
-    for k in np.argsort(-couples.evidence, kind="stable")[:CANDIDATE_LAGS]:
+    for k in np.argsort(-(couples.evidence + more), kind="stable")[:CANDIDATE_LAGS]:
         u, v = linear_sum_assignment(-squares[:, :, k])
         chosen = continued(couples, couples.score[:, :, k], list(zip(u.tolist(), v.tolist(), strict=True)), MIN_LINK_Z)
-        total = sum(float(squares[x, y, k]) for x, y in chosen)
+        total = sum(float(squares[x, y, k]) for x, y in chosen) + float(more[k])
         if total > best[0]:
             best = total, int(k), [(x, y) for x, y in chosen if squares[x, y, k] > 0]
     return best[1], best[2]

@@ -249,6 +249,24 @@ def in_units_of_noise(r: Singles, overlap: Singles, *, rate: float) -> Singles:
     return out
 
 
+def curve_noise(curve: Curve, *, rate: float) -> float:
+    """Standard deviation of a curve's strength away from its peak."""
+    height = curve.strength
+    far = curve.allowed & (np.abs(curve.lags - curve.lags[int(height.argmax())]) > APART * rate)
+    return float(noise(far.sum(), height[far].var() if far.any() else 0.0, rate=rate))
+
+
+def highest(curve: Curve, *, near: float, radius: float) -> tuple[float, float]:
+    """Lag, to a fraction of a step, and height of the highest point within `radius` steps of a lag."""
+    first = max(0, int(np.ceil(near - radius)) + curve.reach)
+    last = min(len(curve.r) - 1, int(np.floor(near + radius)) + curve.reach)
+    k = first + int(np.argmax(curve.r[first : last + 1]))
+    fraction = 0.0
+    if 0 < k < len(curve.r) - 1 and (curve.r[k - 1 : k + 2] > EXCLUDED).all():
+        fraction = fraction_of_peak(*curve.r[k - 1 : k + 2])
+    return k - curve.reach + fraction, float(curve.r[k])
+
+
 def find_peak(curve: Curve, *, rate: float, near: float | None = None, radius: float = 0.0) -> Peak:
     """The highest point of a curve, to a fraction of a step.
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.sync.certainty import Agreement, SharedCurves, placed_videos, supported_videos
+from stages.sync.certainty import TOLERANCE, Agreement, SharedCurves, placed_videos, supported_videos
 from stages.sync.consensus import Pair, ascend, robust_starts
-from stages.sync.evidence import Evidence
+from stages.sync.evidence import Evidence, LaggedClue
 from stages.sync.identity import MIN_LINK_Z, Link, best_assignment, link_tracks, persons, pool_by_person
-from stages.sync.pairwise import Curve, find_peak
+from stages.sync.pairwise import Curve, curve_noise, highest
 
 Floats = NDArray[np.float64]
 
 MAX_ROUNDS = 3  # of linking and ascending in turn; two are usual
 FIRST_RADIUS = 0.1  # s around the best assignment's lag in which the pooled curve has its peak
+SURE_CLUE = 10.0  # z at which another kind of evidence weighs as much as a correlation of 1
 LEAST_R = 0.01  # a pair that does not correlate keeps this much weight, so that the graph stays connected
 
 
@@ -29,6 +31,7 @@ class Placement:
         members: the videos that were solved together, ascending.
         starts: start of each member's grid, whole steps of the curves.
         curves: of pairs that show somebody in common, one per pair.
+        clues: of pairs, how far other evidence that agrees with the starts stands out.
         links: between their tracks.
         placed: members whose start stands out of the noise.
         supported: those, and members whose start agrees well enough to be given as uncertain; none or at least two.
@@ -37,6 +40,7 @@ class Placement:
     members: list[int]
     starts: dict[int, float]
     curves: dict[Pair, Curve]
+    clues: dict[Pair, float]
     links: list[Link]
     placed: list[int]
     supported: list[int]
@@ -52,7 +56,8 @@ class Placement:
         """How members fit the supported ones (all members, if none is)."""
         index = {v: k for k, v in enumerate(self.members)}
         curves = {(index[i], index[j]): curve for (i, j), curve in self.curves.items()}
-        shared = SharedCurves(np.array([self.starts[v] for v in self.members]), curves, rate=rate)
+        clues = {(index[i], index[j]): z for (i, j), z in self.clues.items()}
+        shared = SharedCurves(np.array([self.starts[v] for v in self.members]), curves, rate=rate, clues=clues)
         return shared.agreements(
             [([index[v]], [index[o] for o in self.supported or self.members if o != v]) for v in videos]
         )
@@ -73,38 +78,75 @@ def place(evidence: Evidence, members: Sequence[int]) -> Placement:
         for a in range(b)
         if (members[a], members[b]) in evidence.couples
     }
-    lags, weights = [], []
-    for pair in couples.values():
-        k, chosen = best_assignment(pair)
+    clues = {
+        (a, b): evidence.clues[members[a], members[b]]
+        for a, b in itertools.combinations(range(len(members)), 2)
+        if (members[a], members[b]) in evidence.clues
+    }
+    extra = {pair: _squares(found) for pair, found in clues.items()}
+    lags, weights = {}, {}
+    for pair, both in couples.items():
+        k, chosen = best_assignment(both, extra.get(pair))
         if chosen:
-            middle = k - pair.r.shape[2] // 2
-            peak = find_peak(pair.pooled(chosen), rate=rate, near=middle, radius=FIRST_RADIUS * rate)
-            lags.append(peak.lag)
-            weights.append(max(peak.r, LEAST_R) ** 2)
-        else:
-            lags.append(0.0)
-            weights.append(0.0)
-    i, j = np.array(list(couples)).T
-    starts = robust_starts(len(members), i, j, np.array(lags), np.array(weights), rate=rate)
-    starts = ascend(starts, {pair: both.evidence for pair, both in couples.items()})
+            middle = k - both.r.shape[2] // 2
+            lags[pair], r = highest(both.pooled(chosen), near=middle, radius=FIRST_RADIUS * rate)
+            weights[pair] = max(r, LEAST_R) ** 2
+    for pair, found in clues.items():
+        best = max(found, key=lambda clue: clue.clue.z)
+        if best.clue.z**2 / SURE_CLUE**2 > weights.get(pair, 0.0):
+            lags[pair], weights[pair] = best.lag, min(1.0, best.clue.z**2 / SURE_CLUE**2)
+    i, j = np.array(list(lags) or [(0, 1)]).T
+    starts = robust_starts(
+        len(members), i, j, np.array(list(lags.values()) or [0.0]), np.array(list(weights.values()) or [0.0]), rate=rate
+    )
+    total = {pair: both.evidence for pair, both in couples.items()}
+    starts = ascend(starts, _sum(total, extra))
     tracks = [len(evidence.features[v]) for v in members]
     for _ in range(MAX_ROUNDS):
         links = link_tracks(couples, starts, rate=rate, min_z=MIN_LINK_Z)
         curves = pool_by_person(couples, persons(tracks, links))
-        before, starts = starts, ascend(starts, {p: np.maximum(c.strength, 0) ** 2 for p, c in curves.items()})
+        unit = float(np.median([curve_noise(c, rate=rate) for c in curves.values()])) if clues and curves else 1.0
+        squares = {p: np.square(np.maximum(c.strength, 0) / unit) for p, c in curves.items()}
+        before, starts = starts, ascend(starts, _sum(squares, extra))
         if np.array_equal(before, starts):
             break
-    shared = SharedCurves(starts, curves, rate=rate)
+    agreeing = _agreeing(clues, starts, rate=rate)
+    shared = SharedCurves(starts, curves, rate=rate, clues=agreeing)
     placed = placed_videos(len(members), shared, short=evidence.centred)
     supported = supported_videos(len(members), shared, placed)
     return Placement(
         members,
         {v: float(start) for v, start in zip(members, starts, strict=True)},
         {(members[a], members[b]): curve for (a, b), curve in curves.items()},
+        {(members[a], members[b]): z for (a, b), z in agreeing.items()},
         [Link((members[x.a[0]], x.a[1]), (members[x.b[0]], x.b[1]), x.z, x.margin) for x in links],
         [members[k] for k in placed],
         [members[k] for k in supported],
     )
+
+
+def _squares(clues: Sequence[LaggedClue]) -> Floats:
+    """(lags,) sum of the squared scores."""
+    return np.asarray(np.square([clue.score for clue in clues], dtype=np.float64).sum(0))
+
+
+def _sum(motion: Mapping[Pair, Floats], extra: Mapping[Pair, Floats]) -> dict[Pair, Floats]:
+    """Evidence of both, of every pair that has any."""
+    return {pair: motion.get(pair, 0.0) + extra.get(pair, np.zeros(1)) for pair in [*motion, *extra]}
+
+
+def _agreeing(clues: Mapping[Pair, Sequence[LaggedClue]], starts: Floats, *, rate: float) -> dict[Pair, float]:
+    """Of every pair, the highest z of the clues that agree with the starts."""
+    found = {}
+    for (a, b), said in clues.items():
+        agree = [
+            clue.clue.z
+            for clue in said
+            if abs(clue.lag - (starts[b] - starts[a])) <= TOLERANCE * rate + 3 * clue.clue.deviation * rate
+        ]
+        if agree:
+            found[a, b] = max(agree)
+    return found
 
 
 def components(evidence: Evidence) -> tuple[list[Placement], Placement | None]:

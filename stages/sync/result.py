@@ -8,6 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+MOTION, AUDIO, CALIBRATION = "motion", "audio", "calibration"
+KINDS = (MOTION, AUDIO, CALIBRATION)
+"""The kinds of evidence."""
+
 
 class Verdict(enum.StrEnum):
     """How far an answer can be trusted."""

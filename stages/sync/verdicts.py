@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from stages.sync.certainty import MIN_VIDEO_Z, Agreement
 from stages.sync.features import Features
@@ -12,6 +12,10 @@ from stages.sync.tracks import VideoTracks
 WIDE = 0.1  # s: an interval of more than ±3 frames of 30 fps is no synchronisation
 MIN_MARGIN = 1.0  # units of noise by which an identity must beat its best rival (chosen by hand)
 
+_CONTRADICTIONS = {
+    "audio": "Check that sound and picture of these recordings belong together.",
+    "calibration": "Check the calibration of these cameras, and that none was moved.",
+}
 _RECORD_LONGER = "Record at least 5-10 s that two cameras see at once."
 _MOVE = "Make one lively movement that every camera sees: a jump, a raised arm."
 _SHOW = "Keep more of the body in view."
@@ -46,10 +50,31 @@ def nothing_to_compare(
 
 
 def judge_start(
-    fit: Agreement, half_width: float | None, *, placed: bool
+    fit: Agreement,
+    half_width: float | None,
+    *,
+    placed: bool,
+    mirrored: bool = False,
+    contradicted: Mapping[str, float] | None = None,
 ) -> tuple[Verdict, tuple[str, ...], tuple[str, ...]]:
-    """Verdict, reasons and advice for a video that has a start."""
+    """Verdict, reasons and advice for a video that has a start.
+
+    Args:
+        fit: how well it agrees with the others.
+        half_width: half its 95 % interval, seconds.
+        placed: whether it stands out of the noise.
+        mirrored: whether that is so of its mirror image only.
+        contradicted: kinds of evidence that say otherwise and were set aside, and by how many seconds.
+    """
     reasons, advice = [], []
+    if mirrored:
+        reasons.append(
+            "it fits the others as its mirror image only: left and right are exchanged, as in a selfie video"
+        )
+        advice.append("Mirror the recording, and estimate its bodies again: left and right are wrong in them.")
+    for kind, off in (contradicted or {}).items():
+        reasons.append(f"its {kind} says otherwise, by up to {off:.2f} s, and was set aside")
+        advice.append(_CONTRADICTIONS.get(kind, "Compare the recordings by eye at that moment."))
     if not placed:
         if fit.z >= MIN_VIDEO_Z:
             reasons.append(

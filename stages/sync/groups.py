@@ -1,0 +1,92 @@
+"""Videos that are placed relative to each other: aligned to a fraction of a step, and with what else was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.sync.alignment import Alignment, View, align
+from stages.sync.evidence import Evidence, LaggedClue
+from stages.sync.fusion import Fused, Measurement, fuse
+from stages.sync.placement import Placement
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """One component of the camera graph.
+
+    Attributes:
+        number: from 0, the largest first.
+        placement: which videos, and their links.
+        videos: positions of the supported ones, ascending.
+        people: of linked tracks (video, track), the number of the person.
+        views: of the linked tracks of these videos.
+        alignment: of `videos`, by motion alone.
+        clues: of pairs of these videos, by position in the scene, in the order of `fused.used`.
+        fused: of `videos`, by all evidence.
+        starts: of these, scene time of PTS 0 in seconds; the earliest is 0.
+    """
+
+    number: int
+    placement: Placement
+    videos: list[int]
+    people: dict[tuple[int, int], int]
+    views: list[View]
+    alignment: Alignment
+    clues: list[tuple[int, int, LaggedClue]]
+    fused: Fused
+    starts: dict[int, float]
+
+    @classmethod
+    def of_all(
+        cls, evidence: Evidence, placements: Sequence[Placement], rates: Mapping[int, float], *, seed: int
+    ) -> list[Group]:
+        """One group of every placement.
+
+        Args:
+            evidence: of the scene.
+            placements: the largest first.
+            rates: of the videos' clocks, by position, where they are not 1.
+            seed: of the draws behind the intervals.
+        """
+        return [cls._of(number, evidence, placement, seed=seed) for number, placement in enumerate(placements)]
+
+    @classmethod
+    def _of(cls, number: int, evidence: Evidence, placement: Placement, *, seed: int) -> Group:
+        videos = placement.supported
+        people = placement.people()
+        views = [View(videos.index(v), p, evidence.features[v][t]) for (v, t), p in people.items() if v in videos]
+        alignment = align(
+            np.array([placement.starts[v] for v in videos]) * evidence.stride,
+            views,
+            rate=evidence.rate,
+            centred=evidence.centred,
+            generator=np.random.default_rng(seed),
+        )
+        clues = [
+            (i, j, clue)
+            for (i, j), said in sorted(evidence.clues.items())
+            for clue in said
+            if i in videos and j in videos
+        ]
+        measurements = [
+            Measurement(clue.clue.kind, videos.index(i), videos.index(j), clue.difference, clue.clue.deviation)
+            for i, j, clue in clues
+        ]
+        seconds = _seconds(alignment.starts, evidence, videos)
+        fused = fuse(seconds, alignment.half_widths / evidence.rate, measurements)
+        earliest = float(fused.starts.min())
+        starts = {v: float(start) - earliest for v, start in zip(videos, fused.starts, strict=True)}
+        return cls(number, placement, videos, people, views, alignment, clues, fused, starts)
+
+    def offset(self, i: int, j: int) -> float:
+        """start_time[j] - start_time[i], seconds."""
+        return self.starts[j] - self.starts[i]
+
+
+def _seconds(starts: NDArray[np.float64], evidence: Evidence, videos: Sequence[int]) -> NDArray[np.float64]:
+    """Starts of PTS 0, not of the grids' first instants."""
+    return starts / evidence.rate - np.array([evidence.grids[v].origin for v in videos])

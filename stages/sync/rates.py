@@ -1,0 +1,228 @@
+"""Which clocks run fast or slow: how the lag between two videos changes from one window of time to the next.
+
+Two consumer cameras differ by some ten parts per million; 29.97 frames per second taken for 30 are a thousand.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+from scipy.special import stdtrit
+
+from stages.sync.alignment import View, expected_variance
+from stages.sync.consensus import Pair, weighted_starts
+from stages.sync.pairwise import fraction_of_peak
+
+Floats = NDArray[np.float64]
+
+WINDOW = 20.0  # s in which a lag is measured
+HOP = 10.0  # s from one window to the next
+MIN_SPAN = 60.0  # s of recordings below which rates are not looked at: a lag is known to some 0.1 of a frame per window
+MIN_WINDOWS = 5
+MIN_R = 0.3  # correlation below which a window says nothing
+MIN_KNOWN = 0.25  # of a window that both have seen
+LARGEST_RATE = 2.5e-3  # that two clocks may differ by: 29.97 taken for 30 is 1e-3, in both directions
+LEAST_REACH = 0.3  # s of lags around the consensus that are looked at
+ALL_PAIRS = 8  # videos up to which all pairs are measured; above, those that are needed and PARTNERS more per video
+PARTNERS = 3
+SIGNIFICANT = 4.0  # standard deviations: at 3 drift-free scenes get worse (sync study)
+
+
+@dataclass(frozen=True, eq=False)
+class ClockRates:
+    """Seconds of the scene's clock per second of each video's, the clock of most videos being the scene's.
+
+    Attributes:
+        rates: (videos,) 1 where no difference is significant.
+        half_widths: (videos,) half the 95 % interval; NaN where the recordings do not tell.
+    """
+
+    rates: Floats
+    half_widths: Floats
+
+    @property
+    def differ(self) -> bool:
+        """Whether any clock is found to run differently."""
+        return bool((self.rates != 1).any())
+
+
+def clock_rates(
+    starts: Floats, views: Sequence[View], projection: NDArray[np.float32], *, rate: float
+) -> ClockRates | None:
+    """Rates of the videos' clocks, from the drift of their lags.
+
+    Args:
+        starts: (videos,) grid steps.
+        views: the persons in them.
+        projection: (features, coordinates) in which dot products compare views; see alignment.py.
+        rate: grid steps per second.
+
+    Returns:
+        The rates; None if the recordings are too short to tell.
+    """
+    longest = max((len(view.features.values) for view in views), default=0)
+    if longest < MIN_SPAN * rate:
+        return None
+    signals = [np.ascontiguousarray(view.features.values @ projection) for view in views]
+    known = [view.features.mask.mean(1, dtype=np.float32) for view in views]
+    count = len(starts)
+    slopes, variances = {}, {}
+    for i, j in _partners(count, views):
+        drift = _drift(starts, views, signals, known, i, j, rate=rate)
+        if drift is not None:
+            slopes[i, j], variances[i, j] = drift
+    return _consensus(count, slopes, variances)
+
+
+def _partners(count: int, views: Sequence[View]) -> list[Pair]:
+    """Pairs to measure: all of few videos; of many, those that hold everything together, and the longest overlaps."""
+    shared: dict[Pair, float] = {}
+    for a, b in itertools.combinations(views, 2):
+        if a.person == b.person and a.video != b.video:
+            pair = (min(a.video, b.video), max(a.video, b.video))
+            shared[pair] = shared.get(pair, 0.0) + min(a.features.known, b.features.known)
+    if count <= ALL_PAIRS or not shared:
+        return sorted(shared)
+    i, j = np.array(list(shared)).T
+    cost = coo_array((1 / np.maximum(list(shared.values()), 1.0), (i, j)), shape=(count, count))
+    tree = minimum_spanning_tree(cost.tocsr()).tocoo()
+    chosen = set(zip(tree.row.tolist(), tree.col.tolist(), strict=True))
+    for v in range(count):
+        mine = sorted((pair for pair in shared if v in pair), key=lambda pair: -shared[pair])
+        chosen |= set(mine[:PARTNERS])
+    return sorted(chosen)
+
+
+def _drift(
+    starts: Floats,
+    views: Sequence[View],
+    signals: Sequence[NDArray[np.float32]],
+    known: Sequence[NDArray[np.float32]],
+    i: int,
+    j: int,
+    *,
+    rate: float,
+) -> tuple[float, float] | None:
+    """Slope of the lag of (i, j) against the scene's time, and its variance; None if too few windows tell.
+
+    A lag is where b begins minus where a begins, so that its slope is b's rate minus a's.
+    """
+    middle = round(float(starts[j] - starts[i]))
+    hop = round(HOP * rate)
+    begin = float(starts.min())
+    couples = [
+        (a, b)
+        for a, b in itertools.product(range(len(views)), repeat=2)
+        if views[a].video == i and views[b].video == j and views[a].person == views[b].person
+    ]
+    end = max((starts[j] + views[b].features.begin + len(signals[b]) for _, b in couples), default=begin)
+    hops = int((end - begin) // hop) + 1
+    reach = max(round(LEAST_REACH * rate), int(LARGEST_RATE / 2 * (end - begin)))
+    sums = np.zeros((4, hops, 2 * reach + 1))
+    for a, b in couples:
+        shift = views[b].features.begin - views[a].features.begin
+        for k, lag in enumerate(range(middle - reach, middle + reach + 1)):
+            at = lag + shift
+            first, last = max(0, -at), min(len(signals[b]), len(signals[a]) - at)
+            if last <= first:
+                continue
+            x, y = signals[a][first + at : last + at], signals[b][first:last]
+            mx, my = known[a][first + at : last + at], known[b][first:last]
+            position = starts[j] + views[b].features.begin - begin + np.arange(first, last)
+            number = (position // hop).astype(np.int64)
+            edges = np.flatnonzero(np.diff(number, prepend=-1))
+            series = (
+                np.einsum("tq,tq->t", x, y),
+                np.einsum("tq,tq->t", x, x) * my,
+                np.einsum("tq,tq->t", y, y) * mx,
+                mx * my,
+            )
+            for part, values in zip(sums, series, strict=True):
+                part[number[edges], k] += np.add.reduceat(values, edges, dtype=np.float64)
+    windows = sums[:, :-1] + sums[:, 1:]  # two hops each
+    product, energy_a, energy_b, overlap = windows
+    r = product / np.sqrt(np.maximum(energy_a * energy_b, 1e-12))
+    r[overlap < MIN_KNOWN * WINDOW * rate] = -1
+    top = r[:, 1:-1].argmax(1) + 1
+    times, lags, variance = [], [], []
+    for w, k in enumerate(top):
+        if r[w, k] < MIN_R or r[w, k] < max(r[w, 0], r[w, -1]) or min(r[w, k - 1], r[w, k + 1]) <= -1:
+            continue
+        expected = expected_variance(r[w, k - 1 : k + 2], float(overlap[w, k]))
+        if np.isfinite(expected):
+            times.append((w + 1.0) * hop)
+            lags.append(k - reach + fraction_of_peak(*r[w, k - 1 : k + 2]))
+            variance.append(expected)
+    if len(times) < MIN_WINDOWS:
+        return None
+    return robust_slope(np.array(times), np.array(lags), 1 / np.array(variance), overlapping=WINDOW / HOP)
+
+
+def robust_slope(times: Floats, values: Floats, weights: Floats, *, overlapping: float) -> tuple[float, float]:
+    """Slope of a weighted line that outliers do not bend, and its variance.
+
+    Starts from the median of the slopes of all pairs of points (Theil 1950, Sen 1968), then reweights by Tukey's
+    biweight.
+
+    Args:
+        times: (points,).
+        values: (points,).
+        weights: (points,) inverse variances, up to a factor.
+        overlapping: how many neighbouring points share their data.
+    """
+    a, b = np.triu_indices(len(times), 1)
+    slope = float(np.median((values[b] - values[a]) / (times[b] - times[a])))
+    level = float(np.median(values - slope * times))
+    trust = weights
+    for _ in range(10):
+        residual = values - slope * times - level
+        scaled = np.abs(residual) * np.sqrt(weights)
+        scale = max(1.4826 * float(np.median(scaled)), 1e-9)
+        trust = weights * np.square(np.clip(1 - np.square(scaled / (4.685 * scale)), 0, None))
+        if trust.sum() <= 0:
+            trust = weights
+            break
+        mean = float(trust @ times / trust.sum())
+        spread = float(trust @ np.square(times - mean))
+        if spread <= 0:
+            break
+        slope = float(trust @ ((times - mean) * values) / spread)
+        level = float(trust @ (values - slope * times) / trust.sum())
+    residual = values - slope * times - level
+    mean = float(trust @ times / trust.sum())
+    used = float(trust.sum() ** 2 / np.square(trust).sum()) / overlapping
+    freedom = max(used - 2, 0.5)
+    variance = float(trust @ np.square(residual) / trust.sum()) * used / freedom  # of a point of mean trust
+    spread = float(trust @ np.square(times - mean) / trust.sum()) * used
+    inflation = float(stdtrit(max(freedom, 1.0), 0.975) / 1.96) ** 2
+    return slope, inflation * variance / max(spread, 1e-9)
+
+
+def _consensus(count: int, slopes: Mapping[Pair, float], variances: Mapping[Pair, float]) -> ClockRates | None:
+    """One rate per video from the slopes of pairs; those that do not differ from most are exactly 1."""
+    if not slopes:
+        return None
+    i, j = np.array(list(slopes)).T
+    slope, variance = np.array(list(slopes.values())), np.array(list(variances.values()))
+    variance = np.maximum(variance, 1e-16)
+    _, label = connected_components(coo_array((np.ones(len(i)), (i, j)), shape=(count, count)), directed=False)
+    inside = label == np.bincount(label).argmax()
+    kept = inside[i] & inside[j]
+    rates = weighted_starts(count, i[kept], j[kept], slope[kept], 1 / variance[kept])
+    # the errors of a video's pairs are mostly its own, so that more pairs do not make them smaller: half of a pair's
+    own = np.full(count, np.nan)
+    for v in np.flatnonzero(inside):
+        mine = kept & ((i == v) | (j == v))
+        own[v] = 0.5 * float(np.median(variance[mine])) if mine.any() else np.nan
+    known = np.flatnonzero(np.isfinite(own))
+    reference = known[np.argsort(rates[known], kind="stable")[(len(known) - 1) // 2]]
+    difference = rates - rates[reference]
+    deviation = np.sqrt(own + own[reference])
+    significant = np.isfinite(deviation) & (np.abs(difference) > SIGNIFICANT * deviation)
+    return ClockRates(np.where(significant, 1 + difference, 1.0), 1.96 * deviation)

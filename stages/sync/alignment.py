@@ -67,6 +67,9 @@ class Alignment:
             `expected_variance`.
         projection: (features, coordinates) float32; the dot product of two projected views is their agreement,
             weighted for the comparison of one video with another. None if nobody is shown by two.
+        sums: of every video (3, blocks, lags): what makes the correlation with the mean of the others, per block of
+            the scene's time and lag around the start: product, energy, energy of the others.
+        block: steps in a block.
     """
 
     starts: Floats
@@ -74,6 +77,8 @@ class Alignment:
     r: Floats
     inflation: float
     projection: Singles | None
+    sums: dict[int, Floats]
+    block: float
 
 
 def align(
@@ -99,16 +104,18 @@ def align(
                 comparison.move(video, _best(sums.sum(1), radius))
     if comparison is None:
         nothing = np.full(len(starts), np.nan)
-        return Alignment(starts - starts[0], nothing, np.zeros(len(starts)), 1.0, None)
+        return Alignment(starts - starts[0], nothing, np.zeros(len(starts)), 1.0, None, {}, scene.block)
     reach = max(2, round(REACH * rate))
     count = len(starts)
     widths, correlation, ratios = np.full(count, np.nan), np.zeros(count), []
+    kept: dict[int, Floats] = {}
     drawn = generator.multinomial(scene.blocks, np.full(scene.blocks, 1 / scene.blocks), DRAWS).astype(np.float64)
     shared = [sum(view.features.known for view in scene.views if view.video == v) for v in range(count)]
     for video in scene.videos:
         sums = comparison.sums(video, radius=reach, centred=centred)
         if sums is None:
             continue
+        kept[video] = sums
         lags = _peaks(*(drawn @ part for part in sums))
         product, energy, others = sums.sum(1)
         r = product / np.sqrt(np.maximum(energy * others, 1e-12))
@@ -126,6 +133,8 @@ def align(
         correlation,
         float(np.median(ratios)) if ratios else 1.0,
         comparison.basis.projection(others=1.0),
+        kept,
+        scene.block,
     )
 
 

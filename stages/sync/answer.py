@@ -46,7 +46,7 @@ class Clocks:
 
     def of(self, k: int, v: int, *, first: bool) -> tuple[float, float | None]:
         """Rate and half width of a video: its position in its group and in the scene, and whether that is the first."""
-        width = float(self.last.half_widths[k]) if first and self.last is not None else float("nan")
+        width = 1.96 * float(self.last.deviations[k]) if first and self.last is not None else float("nan")
         return self.rates.get(v, 1.0), width if np.isfinite(width) else None
 
 

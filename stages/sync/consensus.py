@@ -17,7 +17,7 @@ Pair = tuple[int, int]
 
 SCALE = 1 / 30  # s: disagreement from which an edge counts as wrong; about the error of a right pair in hard noise
 SHRINK, STEPS = 0.7, 40  # the scale shrinks from the largest disagreement to SCALE: 0.7^40 = 6e-7
-STAR_SCALE = 1 / 3  # s: scale at which a start from one camera's lags begins
+STAR_SCALE = 1 / 3  # s: scale at which a start from one video's lags begins
 MAX_STARS = 8  # videos up to which every star is tried; with more, the graduation alone is right as often
 MAX_SWEEPS = 10  # of the ascent; two or three are usual
 
@@ -47,8 +47,8 @@ def robust_starts(
 
     Minimises sum_e weights_e rho(x_e / c) with the Geman-McClure rho(x) = x² / (1 + x²) by iteratively reweighted least
     squares, graduated (Black and Rangarajan, IJCV 1996): c shrinks from the largest residual to SCALE. Starting
-    lower loses one scene in three with 30 % random edges. With few videos the lags from each single one are tried as
-    starting points too, and the lowest cost wins.
+    lower loses one scene in three with 30 % random edges. With few videos the lags from each single one, directly and
+    through third videos, are tried as starting points too, and the lowest cost wins.
 
     Args:
         count: number of videos.
@@ -83,11 +83,28 @@ def robust_starts(
     starts = weighted_starts(count, i, j, lags, weights)
     best = descend(starts, scale or max(final, float(np.abs(residual(starts)).max())))
     if scale is None and 2 < count <= MAX_STARS:
+        between = np.full((count, count), np.nan)
+        between[i, j], between[j, i] = lags, -lags
+        np.fill_diagonal(between, 0.0)
         for centre in range(count):
-            star = np.zeros(count)
-            star[j[i == centre]], star[i[j == centre]] = lags[i == centre], -lags[j == centre]
+            star = _voted(between, centre, width=final)
             best = min(best, descend(star - star[0], STAR_SCALE * rate), key=cost)
     return best
+
+
+def _voted(between: Floats, centre: int, *, width: float) -> Floats:
+    """Starts against one video's: of its own lag to each and those through every third video, where most agree.
+
+    Args:
+        between: (videos, videos) lag from the row's video to the column's, NaN where there is none.
+        centre: the video.
+        width: steps within which lags agree.
+    """
+    paths = between[centre][:, None] + between  # (third, videos); the third being the centre is the lag itself
+    votes = np.exp(-0.5 * np.square((paths[:, None] - paths[None]) / width))
+    support = np.nansum(votes, axis=0) + 0.5 * (np.arange(len(between)) == centre)[:, None]
+    chosen = np.where(np.isfinite(paths), support, -1.0).argmax(0)
+    return np.nan_to_num(paths[chosen, np.arange(len(between))])
 
 
 def ascend(starts: Floats, evidence: Mapping[Pair, Floats]) -> Floats:

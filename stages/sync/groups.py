@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from stages.sync.alignment import Alignment, View, align
 from stages.sync.evidence import Evidence, LaggedClue
 from stages.sync.fusion import Fused, Measurement, fuse
 from stages.sync.placement import Placement
+from stages.sync.rates import ClockRates, rates_of_means, rates_of_pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +42,12 @@ class Group:
     starts: dict[int, float]
 
     @classmethod
-    def of_all(
-        cls, evidence: Evidence, placements: Sequence[Placement], rates: Mapping[int, float], *, seed: int
-    ) -> list[Group]:
+    def of_all(cls, evidence: Evidence, placements: Sequence[Placement], *, seed: int) -> list[Group]:
         """One group of every placement.
 
         Args:
             evidence: of the scene.
             placements: the largest first.
-            rates: of the videos' clocks, by position, where they are not 1.
             seed: of the draws behind the intervals.
         """
         return [cls._of(number, evidence, placement, seed=seed) for number, placement in enumerate(placements)]
@@ -81,6 +79,19 @@ class Group:
         earliest = float(fused.starts.min())
         starts = {v: float(start) - earliest for v, start in zip(videos, fused.starts, strict=True)}
         return cls(number, placement, videos, people, views, alignment, clues, fused, starts)
+
+    def clock_rates(self, evidence: Evidence, *, widely: bool) -> ClockRates | None:
+        """How fast the videos' clocks run; None if the recordings are too short to tell.
+
+        Args:
+            evidence: of the scene.
+            widely: whether they may differ by so much that the videos are not aligned throughout.
+        """
+        if self.alignment.projection is None:
+            return None
+        if widely:
+            return rates_of_pairs(self.alignment.starts, self.views, self.alignment.projection, rate=evidence.rate)
+        return rates_of_means(self.alignment, rate=evidence.rate)
 
     def offset(self, i: int, j: int) -> float:
         """start_time[j] - start_time[i], seconds."""

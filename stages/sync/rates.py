@@ -1,4 +1,7 @@
-"""Which clocks run fast or slow: how the lag between two videos changes from one window of time to the next.
+"""Which clocks run fast or slow: how a lag changes from one window of time to the next.
+
+First between pairs of videos, over a wide range; where the clocks are nearly right, against the mean of the others,
+which tells more exactly.
 
 Two consumer cameras differ by some ten parts per million; 29.97 frames per second taken for 30 are a thousand.
 """
@@ -15,7 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.special import stdtrit
 
-from stages.sync.alignment import View, expected_variance
+from stages.sync.alignment import Alignment, View, expected_variance
 from stages.sync.consensus import Pair, weighted_starts
 from stages.sync.pairwise import fraction_of_peak
 
@@ -36,26 +39,32 @@ SIGNIFICANT = 4.0  # standard deviations: at 3 drift-free scenes get worse (sync
 
 @dataclass(frozen=True, eq=False)
 class ClockRates:
-    """Seconds of the scene's clock per second of each video's, the clock of most videos being the scene's.
+    """How fast the clocks run against the clock of the middle one, in seconds per second, minus 1.
 
     Attributes:
-        rates: (videos,) 1 where no difference is significant.
-        half_widths: (videos,) half the 95 % interval; NaN where the recordings do not tell.
+        excess: (videos,) NaN where the recordings do not tell.
+        deviations: (videos,) standard deviations; NaN likewise.
     """
 
-    rates: Floats
-    half_widths: Floats
+    excess: Floats
+    deviations: Floats
 
-    @property
-    def differ(self) -> bool:
-        """Whether any clock is found to run differently."""
-        return bool((self.rates != 1).any())
+    def corrections(self, fitted: NDArray[np.bool_]) -> Floats:
+        """(videos,) factors that rates have to be multiplied by.
+
+        Args:
+            fitted: (videos,) whether a video's rate is already known not to be 1; the others stay at exactly 1 unless
+                the difference is significant.
+        """
+        known = np.isfinite(self.excess)
+        significant = known & (fitted | (np.abs(self.excess) > SIGNIFICANT * self.deviations))
+        return np.where(significant, 1 + self.excess, 1.0)
 
 
-def clock_rates(
+def rates_of_pairs(
     starts: Floats, views: Sequence[View], projection: NDArray[np.float32], *, rate: float
 ) -> ClockRates | None:
-    """Rates of the videos' clocks, from the drift of their lags.
+    """Rates of the videos' clocks from the drift of the pairs' lags.
 
     Args:
         starts: (videos,) grid steps.
@@ -71,13 +80,64 @@ def clock_rates(
         return None
     signals = [np.ascontiguousarray(view.features.values @ projection) for view in views]
     known = [view.features.mask.mean(1, dtype=np.float32) for view in views]
-    count = len(starts)
     slopes, variances = {}, {}
-    for i, j in _partners(count, views):
+    for i, j in _partners(len(starts), views):
         drift = _drift(starts, views, signals, known, i, j, rate=rate)
         if drift is not None:
             slopes[i, j], variances[i, j] = drift
-    return _consensus(count, slopes, variances)
+    return _consensus(len(starts), slopes, variances)
+
+
+def rates_of_means(alignment: Alignment, *, rate: float) -> ClockRates | None:
+    """Rates of the videos' clocks from the drift of each against the mean of the others.
+
+    Args:
+        alignment: of the videos.
+        rate: grid steps per second.
+
+    Returns:
+        The rates; None if the recordings are too short to tell.
+    """
+    count = len(alignment.starts)
+    per_hop = max(1, round(HOP * rate / alignment.block))
+    slope, variance = np.full(count, np.nan), np.full(count, np.nan)
+    for video, sums in alignment.sums.items():
+        hops = sums.shape[1] // per_hop
+        if hops * per_hop * alignment.block < MIN_SPAN * rate:
+            return None
+        of_hops = sums[:, : hops * per_hop].reshape(3, hops, per_hop, -1).sum(2)
+        line = _line(of_hops[:, :-1] + of_hops[:, 1:], np.arange(1, hops) * per_hop * alignment.block)
+        if line is not None:
+            slope[video], variance[video] = line
+    known = np.flatnonzero(np.isfinite(slope))
+    if len(known) < 2:
+        return None
+    share = (len(known) - 1) / len(known)  # a rate minus the mean of the others' is more than it minus the mean of all
+    return _against_the_middle(share * slope, np.square(share) * variance)
+
+
+def _line(windows: Floats, times: Floats) -> tuple[float, float] | None:
+    """Slope of the lag over the windows, and its variance; None if too few windows tell.
+
+    Args:
+        windows: (3, windows, lags) product and both energies.
+        times: (windows,) steps.
+    """
+    product, energy, others = windows
+    r = product / np.sqrt(np.maximum(energy * others, 1e-12))
+    full = np.median(energy.max(1))
+    lags, at, variance = [], [], []
+    for w, k in enumerate(r[:, 1:-1].argmax(1) + 1):
+        if r[w, k] < MIN_R or energy[w, k] < MIN_KNOWN * full or r[w, k] < max(r[w, 0], r[w, -1]):
+            continue
+        expected = expected_variance(r[w, k - 1 : k + 2], float(energy[w, k] / full))
+        if np.isfinite(expected):
+            lags.append(k + fraction_of_peak(*r[w, k - 1 : k + 2]))
+            at.append(times[w])
+            variance.append(expected)
+    if len(at) < MIN_WINDOWS:
+        return None
+    return robust_slope(np.array(at), np.array(lags), 1 / np.array(variance), overlapping=WINDOW / HOP)
 
 
 def _partners(count: int, views: Sequence[View]) -> list[Pair]:
@@ -220,9 +280,12 @@ def _consensus(count: int, slopes: Mapping[Pair, float], variances: Mapping[Pair
     for v in np.flatnonzero(inside):
         mine = kept & ((i == v) | (j == v))
         own[v] = 0.5 * float(np.median(variance[mine])) if mine.any() else np.nan
-    known = np.flatnonzero(np.isfinite(own))
+    return _against_the_middle(np.where(np.isfinite(own), rates, np.nan), own)
+
+
+def _against_the_middle(rates: Floats, variances: Floats) -> ClockRates:
+    """Differences from the video whose rate is the (lower) median."""
+    known = np.flatnonzero(np.isfinite(rates))
     reference = known[np.argsort(rates[known], kind="stable")[(len(known) - 1) // 2]]
-    difference = rates - rates[reference]
-    deviation = np.sqrt(own + own[reference])
-    significant = np.isfinite(deviation) & (np.abs(difference) > SIGNIFICANT * deviation)
-    return ClockRates(np.where(significant, 1 + difference, 1.0), 1.96 * deviation)
+    deviations = np.sqrt(variances + variances[reference])
+    return ClockRates(rates - rates[reference], deviations)

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+import numpy as np
+
 from common.errors import BadInput
 from stages.sync.answer import Clocks, answer
 from stages.sync.clues import Clue
@@ -21,11 +23,12 @@ from stages.sync.groups import Group
 from stages.sync.identity import best_assignment
 from stages.sync.mirror import mirrored_videos
 from stages.sync.placement import components
-from stages.sync.rates import ClockRates, clock_rates
+from stages.sync.rates import ClockRates
 from stages.sync.result import AUDIO, CALIBRATION, KINDS, MOTION, Synchronization
 from stages.sync.tracks import VideoTracks
 
-RATE_ROUNDS = 3  # of fitting rates and placing again; the second already changes little
+RATE_ROUNDS = 4  # of fitting rates and placing again: the first by pairs, the others against the mean
+NEGLIGIBLE_RATE = 2e-6  # a change of rates that is not worth another round: 0.2 of a frame in an hour
 MOST_CALIBRATED = 12  # videos up to which all pairs of calibrated cameras are looked at; each takes about 0.1 s
 
 METHOD = (
@@ -83,19 +86,20 @@ def solve(
         found, first = components(data)
     rates: dict[int, float] = {}
     clocks: ClockRates | None = None
-    groups = Group.of_all(data, found, rates, seed=seed)
-    for _ in range(RATE_ROUNDS if fit_rates and groups else 0):
-        group = groups[0]
-        if group.alignment.projection is None:
+    groups = Group.of_all(data, found, seed=seed)
+    for attempt in range(RATE_ROUNDS if fit_rates and groups else 0):
+        clocks = groups[0].clock_rates(data, widely=attempt == 0)
+        if clocks is None:
             break
-        clocks = clock_rates(group.alignment.starts, group.views, group.alignment.projection, rate=data.rate)
-        if clocks is None or not clocks.differ:
+        videos_of = groups[0].videos
+        factors = clocks.corrections(np.array([v in rates for v in videos_of]))
+        if attempt > 0 and np.abs(factors - 1).max() < NEGLIGIBLE_RATE:
             break
-        for v, rate in zip(group.videos, clocks.rates, strict=True):
-            rates[v] = rates.get(v, 1.0) * float(rate)
-        data = gather(videos, max_offset=max_offset, rates=rates, mirrored=mirrored, clues=heard, motion=motion)
-        found, first = components(data)
-        groups = Group.of_all(data, found, rates, seed=seed)
+        if (factors != 1).any():
+            rates |= {v: rates.get(v, 1.0) * float(f) for v, f in zip(videos_of, factors, strict=True) if f != 1}
+            data = gather(videos, max_offset=max_offset, rates=rates, mirrored=mirrored, clues=heard, motion=motion)
+            found, first = components(data)
+            groups = Group.of_all(data, found, seed=seed)
     looked_at = tuple(
         kind
         for kind, there in ((MOTION, motion), (AUDIO, any(c.kind == AUDIO for c in heard)), (CALIBRATION, calibrated))

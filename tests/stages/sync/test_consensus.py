@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from stages.sync.consensus import ascend, refine, robust_starts, weighted_starts
+from stages.sync.consensus import ascend, robust_starts, weighted_starts
 from stages.sync.pairwise import Curve
 
 RATE = 30.0
@@ -69,9 +69,39 @@ def test_the_second_best_peaks_are_right_where_all_cameras_agree_on_them():
     assert found.tolist() == starts.tolist()
 
 
-def test_refining_finds_the_fraction_of_a_step():
-    starts = np.array([0.0, 10.3, -4.6, 22.2])
-    curves = {(a, b): _curve(starts[b] - starts[a]) for a, b in itertools.combinations(range(4), 2)}
-    found = refine(np.round(starts) + np.array([0, 1, -1, 1]), curves, rate=RATE)
-    worst = np.abs(found - starts).max()
-    assert worst < 0.05, f"{worst:.3f} steps off"
+def test_parts_that_nothing_connects_are_each_right_among_themselves():
+    i, j = np.array([(0, 1), (2, 3), (3, 4)]).T
+    lags = np.array([7.0, -3.0, 12.0])
+    for found in (weighted_starts(5, i, j, lags, np.ones(3)), robust_starts(5, i, j, lags, np.ones(3), rate=RATE)):
+        np.testing.assert_allclose(found[j] - found[i], lags, atol=1e-5)
+
+
+def test_an_edge_without_weight_says_nothing():
+    rng = np.random.default_rng(1)
+    starts, i, j = _graph(5, rng)
+    lags, weights = starts[j] - starts[i], np.ones(len(i))
+    lags[:3], weights[:3] = 500.0, 0.0
+    np.testing.assert_allclose(robust_starts(5, i, j, lags, weights, rate=RATE), starts, atol=1e-3)
+
+
+def test_a_video_outside_the_reach_of_all_curves_is_brought_back():
+    evidence = {(0, 1): np.maximum(_curve(20, reach=50).r, 0)}
+    assert ascend(np.array([0.0, 300]), evidence).tolist() == [0, 20]
+
+
+def test_the_ascent_ends_where_no_single_move_is_better():
+    rng = np.random.default_rng(2)
+    pairs = list(itertools.combinations(range(4), 2))
+    evidence = {pair: rng.random(2 * 30 + 1) for pair in pairs}
+
+    def worth(starts: np.ndarray) -> float:
+        lags = {(i, j): int(starts[j] - starts[i]) + 30 for i, j in pairs}
+        return sum(evidence[p][lag] for p, lag in lags.items() if 0 <= lag < 61)
+
+    begin = np.zeros(4)
+    found = ascend(begin, evidence)
+    assert found[0] == 0
+    assert worth(found) > worth(begin)
+    for k, by in itertools.product(range(4), range(-60, 61)):
+        moved = found + by * (np.arange(4) == k)
+        assert worth(moved) <= worth(found) + 1e-12

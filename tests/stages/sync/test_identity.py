@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -9,13 +10,13 @@ from stages.sync.identity import (
     Couples,
     Link,
     best_assignment,
-    in_units_of_noise,
+    continued,
     link_tracks,
     persons,
     pool_by_person,
     simultaneous,
 )
-from stages.sync.pairwise import EXCLUDED, Curve
+from stages.sync.pairwise import EXCLUDED, Curve, in_units_of_noise
 
 RATE, REACH = 30.0, 200
 LAGS = np.arange(-REACH, REACH + 1)
@@ -28,15 +29,25 @@ def _curve(lag: float | None, rng: np.random.Generator, height: float = 0.5) -> 
     return Curve(r, np.full(len(LAGS), 300.0))
 
 
+def _of(
+    curves: Sequence[Sequence[Curve]], *, together: tuple[np.ndarray, np.ndarray] | None = None, rate: float = RATE
+) -> Couples:
+    """Couples with these curves; all tracks of a video are seen at once, if not said otherwise."""
+    r = np.array([[c.r for c in row] for row in curves], np.float32)
+    overlap = np.array([[c.overlap for c in row] for row in curves], np.float32)
+    lags = r.shape[2]
+    score = in_units_of_noise(r.reshape(-1, lags), overlap.reshape(-1, lags), rate=rate).reshape(r.shape)
+    everybody = (np.ones((len(r), len(r)), bool), np.ones((r.shape[1], r.shape[1]), bool))
+    return Couples(r, overlap, score, together or everybody)
+
+
 def _couples(lag: float, same: set[tuple[int, int]], shape: tuple[int, int], rng: np.random.Generator) -> Couples:
-    return Couples.of(
-        [[_curve(lag if (u, v) in same else None, rng) for v in range(shape[1])] for u in range(shape[0])], rate=RATE
-    )
+    return _of([[_curve(lag if (u, v) in same else None, rng) for v in range(shape[1])] for u in range(shape[0])])
 
 
 def test_the_assignment_is_the_best_of_all_lags_and_permutations():
     rng = np.random.default_rng(0)
-    couples = Couples.of([[_curve(None, rng) for _ in range(3)] for _ in range(3)], rate=RATE)
+    couples = _of([[_curve(None, rng) for _ in range(3)] for _ in range(3)])
     squares = couples.score.astype(np.float64) ** 2
     expected = max(
         sum(squares[u, v, k] for u, v in enumerate(order))
@@ -70,7 +81,7 @@ def test_two_tracks_of_one_video_never_become_one_person():
     couples = {
         (0, 1): _couples(0, {(0, 0)}, (1, 1), rng),
         (0, 2): _couples(0, {(0, 0)}, (1, 2), rng),
-        (1, 2): Couples.of([[_curve(None, rng), _curve(0, rng, 0.3)]], rate=RATE),  # weaker, and contradicts
+        (1, 2): _of([[_curve(None, rng), _curve(0, rng, 0.3)]]),  # weaker, and contradicts
     }
     links = link_tracks(couples, np.zeros(3), rate=RATE, min_z=2.5)
     groups = persons([1, 1, 2], links)
@@ -79,7 +90,7 @@ def test_two_tracks_of_one_video_never_become_one_person():
 
 def test_the_margin_is_the_distance_to_the_best_rival():
     rng = np.random.default_rng(4)
-    couples = {(0, 1): Couples.of([[_curve(0, rng, 0.6), _curve(0, rng, 0.3)]], rate=RATE)}
+    couples = {(0, 1): _of([[_curve(0, rng, 0.6), _curve(0, rng, 0.3)]])}
     (link,) = link_tracks(couples, np.zeros(2), rate=RATE, min_z=2.5)
     scores = couples[0, 1].score[0, :, REACH - 3 : REACH + 4].max(1)
     assert link.b == (1, 0)
@@ -90,13 +101,65 @@ def test_the_flat_curve_of_strangers_in_a_short_clip_scores_below_the_broad_one_
     at = np.arange(-30, 31)
     flat = Curve(0.08 * np.cos(at / 9), np.full(len(at), 60.0))
     broad = Curve(0.6 * np.exp(-((at / 15) ** 2)), np.full(len(at), 60.0))
-    assert in_units_of_noise(flat, rate=60).max() < 0.5 * in_units_of_noise(broad, rate=60).max()
+    score = _of([[flat, broad]], rate=60).score[0].max(1)
+    assert score[0] < 0.5 * score[1]
+
+
+def test_no_assignment_is_worth_more_than_the_evidence():
+    rng = np.random.default_rng(8)
+    couples = _of([[_curve(None, rng) for _ in range(4)] for _ in range(3)])
+    squares = couples.score.astype(np.float64) ** 2
+    best = np.max(
+        [sum(squares[u, v] for u, v in enumerate(order)) for order in itertools.permutations(range(4), 3)], axis=0
+    )
+    assert (couples.evidence >= best - 1e-9).all()
+    one = _of([[_curve(5, rng)]])
+    np.testing.assert_allclose(one.evidence, one.score[0, 0].astype(np.float64) ** 2)
+
+
+def test_a_couple_excludes_whoever_is_seen_with_one_of_the_two():
+    rng = np.random.default_rng(9)
+    together = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]], bool)  # the third track continues one of the others
+    couples = _of([[_curve(None, rng) for _ in range(2)] for _ in range(3)], together=(together, np.ones((2, 2), bool)))
+    assert np.argwhere(couples.excluded_by(0, 1)).tolist() == [[0, 0], [0, 1], [1, 1]]
+    assert np.argwhere(couples.excluded_by(2, 0)).tolist() == [[2, 0], [2, 1]]
+
+
+def test_a_weak_couple_gives_way_to_the_parts_of_a_person_whose_track_is_broken():
+    everybody, broken = np.ones((2, 2), bool), np.eye(2, dtype=bool)
+    couples = _of([[_curve(0, np.random.default_rng(k)) for _ in range(2)] for k in range(2)], together=(broken, everybody))
+    z = np.array([[9.0, 1.0], [8.0, 1.5]])
+    assert sorted(continued(couples, z, [(0, 0), (1, 1)], 2.5)) == [(0, 0), (1, 0)]
+    seen_at_once = _of([[_curve(0, np.random.default_rng(k)) for _ in range(2)] for k in range(2)])
+    assert continued(seen_at_once, z, [(0, 0), (1, 1)], 2.5) == [(0, 0), (1, 1)]
+
+
+def test_where_no_couple_agrees_nobody_is_assigned():
+    nothing = Curve(np.full(len(LAGS), EXCLUDED), np.zeros(len(LAGS)))
+    for curves in ([[nothing]], [[nothing, nothing]]):
+        assert best_assignment(_of(curves))[1] == []
+
+
+def test_a_couple_that_agrees_far_from_the_consensus_is_no_link():
+    couples = {(0, 1): _of([[_curve(40, np.random.default_rng(10))]])}
+    assert link_tracks(couples, np.array([0.0, 42]), rate=RATE, min_z=4.0)
+    assert not link_tracks(couples, np.array([0.0, 60]), rate=RATE, min_z=4.0)
+    assert not link_tracks(couples, np.array([0.0, 5000]), rate=RATE, min_z=4.0), "the starts do not overlap"
+
+
+def test_pooling_a_choice_among_many_says_so():
+    rng = np.random.default_rng(11)
+    couples = _of([[_curve(None, rng) for _ in range(3)] for _ in range(2)])
+    chosen = couples.pooled([(0, 1), (1, 2)])
+    assert (chosen.couples, chosen.alternatives) == (2, 6)
+    alone = _of([[_curve(3, rng)]]).pooled([(0, 0)])
+    assert (alone.couples, alone.alternatives) == (1, 1)
 
 
 def test_pooled_curves_are_weighted_by_what_was_seen_and_skip_the_excluded():
     a = Curve(np.array([0.2, 0.4, EXCLUDED]), np.array([10.0, 10, 0]))
     b = Curve(np.array([0.5, EXCLUDED, EXCLUDED]), np.array([30.0, 2, 0]))
-    couples = Couples.of([[a], [b]], rate=RATE)
+    couples = _of([[a], [b]])
     groups = [[(0, 0), (1, 0)], [(0, 1)]]
     assert pool_by_person({(0, 1): couples}, groups)[0, 1].couples == 1
     both = couples.pooled([(0, 0), (1, 0)])
@@ -113,7 +176,7 @@ def test_tracks_of_one_video_that_are_never_seen_at_once_may_be_one_person():
     apart, at_once = np.eye(2, dtype=bool), np.ones((2, 2), bool)
     curves = [[_curve(7, np.random.default_rng(6), 0.6)], [_curve(7, np.random.default_rng(7), 0.5)]]
     for together, expected in ((apart, [[(0, 0), (0, 1), (1, 0)]]), (at_once, [[(0, 0), (1, 0)], [(0, 1)]])):
-        couples = Couples.of(curves, rate=RATE, together=(together, np.ones((1, 1), bool)))
+        couples = _of(curves, together=(together, np.ones((1, 1), bool)))
         links = link_tracks({(0, 1): couples}, np.array([0.0, 7]), rate=RATE, min_z=2.5)
         assert persons([2, 1], links) == expected
         k, chosen = best_assignment(couples)

@@ -169,6 +169,38 @@ def test_an_overlap_without_movement_is_excluded(centred: bool, shared: bool):
     assert (r[1:] == EXCLUDED).all()
 
 
+@pytest.mark.parametrize("length", [900, 9000])
+def test_a_lag_with_exactly_the_least_overlap_is_judged_whatever_the_rounding(length: int):
+    rng = np.random.default_rng(8)
+    tracks = [_features(rng, length, 2, shared=True) for _ in range(6)]
+    couples = list(itertools.product(range(6), range(6)))
+    r, overlap = correlate(
+        tracks, tracks, couples, length=length, reach=length - 1, least=np.full(36, 45.0), centred=False
+    )
+    count = np.round(overlap)
+    assert np.abs(overlap - count).max() < 0.1
+    wrong = (r > EXCLUDED) != (count >= 45)
+    assert not wrong.any(), f"{wrong.sum()} of {(count == 45).sum()} such lags are not"
+
+
+def test_what_is_judged_is_right_where_both_hardly_move_as_well():
+    length, half, worst = 20_000, 10_000, 0.0
+    for seed in range(3):
+        values = np.random.default_rng(seed).normal(size=(length, 6)).cumsum(0)
+        values = (values - values.mean(0)) / values.std()
+        a, b = values.copy(), values.copy()
+        a[half:] *= 0.003
+        b[:half] *= 0.003
+        a, b = (Features(x.astype(np.float32), np.ones((length, 1), np.float32)) for x in (a, b))
+        r, _ = correlate([a], [b], [(0, 0)], length=length, reach=length - 1, least=np.full(1, 45.0), centred=False)
+        for lag in range(half, length - 45, 97):
+            x, y = a.values[lag:].astype(np.float64), b.values[: length - lag].astype(np.float64)
+            found = r[0, lag + length - 1]
+            if found > EXCLUDED:
+                worst = max(worst, abs(found - (x * y).sum() / np.sqrt((x * x).sum() * (y * y).sum())))
+    assert worst < 0.05, f"{worst:.2f} off the definition"
+
+
 def test_without_couples_or_room_there_is_little_to_say():
     a, b = _tracks(8, "sc")
     r, overlap = correlate([a], [b], [], length=LENGTH, reach=3, least=np.zeros(0), centred=False)

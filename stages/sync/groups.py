@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +90,9 @@ class Group:
         if self.alignment.projection is None:
             return None
         if widely:
-            return rates_of_pairs(self.alignment.starts, self.views, self.alignment.projection, rate=evidence.rate)
+            coarse = [replace(view, features=view.features.every(evidence.stride)) for view in self.views]
+            starts = self.alignment.starts / evidence.stride
+            return rates_of_pairs(starts, coarse, self.alignment.projection, rate=evidence.curve_rate)
         return rates_of_means(self.alignment, rate=evidence.rate)
 
     def offset(self, i: int, j: int) -> float:

@@ -7,7 +7,6 @@ the others, which is cheap; those in doubt are placed anew, as they are and as t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -73,34 +72,32 @@ def _doubtful(evidence: Evidence, placement: Placement) -> set[int]:
         sums[person][at : at + len(f.values)] += f.values
     found = set()
     for video in placement.supported:
-        mine = [(f, sums[person], start + f.begin - first) for v, person, f, start in views if v == video]
-        as_it_is = _correlation([(f, f, total, at) for f, total, at in mine], range(-1, 2))
-        mirrored = [(mirror_image(f), f, total, at) for f, total, at in mine]
-        if mine and _correlation(mirrored, range(-reach, reach + 1)) > IN_DOUBT * as_it_is:
+        as_it_is, mirrored = np.zeros((3, 3)), np.zeros((3, reach + 1))
+        for v, person, f, start in views:
+            if v == video:
+                at = start + f.begin - first
+                others = sums[person][at - reach : at + len(f.values) + reach].copy()
+                others[reach : reach + len(f.values)] -= f.values
+                as_it_is += _products(f, others, range(reach - 1, reach + 2))
+                mirrored += _products(mirror_image(f), others, range(0, 2 * reach + 1, 2))
+        if _highest(mirrored) > IN_DOUBT * _highest(as_it_is):
             found.add(video)
     return found
 
 
-def _correlation(
-    views: Sequence[tuple[Features, Features, NDArray[np.float32], int]], lags: Sequence[int] | range
-) -> float:
-    """The highest correlation of some features with the sum of the others over these lags.
+def _products(features: Features, others: NDArray[np.float32], lags: range) -> NDArray[np.float64]:
+    """(3, lags): product with the others, and both energies, where the features begin at these rows of the others."""
+    values, known = np.ascontiguousarray(features.values), features.mask.mean(1)
+    energy = np.einsum("tk,tk->t", others, others)
+    out = np.zeros((3, len(lags)))
+    out[1] = np.vdot(values, values)
+    for k, lag in enumerate(lags):
+        out[0, k] = np.vdot(values, others[lag : lag + len(values)])
+        out[2, k] = known @ energy[lag : lag + len(values)]
+    return out
 
-    Args:
-        views: (features, those that are part of the sum, sum, where they begin in it).
-        lags: steps.
-    """
-    best = -1.0
-    others = []
-    for _, own, total, at in views:
-        rest = total.copy()
-        rest[at : at + len(own.values)] -= own.values
-        others.append(rest)
-    for lag in lags:
-        sums = np.zeros(3)
-        for (f, _, _, at), rest in zip(views, others, strict=True):
-            there = rest[at + lag : at + lag + len(f.values)] * f.mask
-            sums += np.vdot(f.values, there), np.vdot(f.values, f.values), np.vdot(there, there)
-        if sums[1] > 0 and sums[2] > 0:
-            best = max(best, float(sums[0] / np.sqrt(sums[1] * sums[2])))
-    return best
+
+def _highest(products: NDArray[np.float64]) -> float:
+    """The highest correlation."""
+    product, energy, others = products
+    return float((product / np.sqrt(np.maximum(energy * others, 1e-12))).max())

@@ -33,7 +33,7 @@ MIN_KNOWN = 0.25  # of a window that both have seen
 LARGEST_RATE = 2.5e-3  # that two clocks may differ by: 29.97 taken for 30 is 1e-3, in both directions
 LEAST_REACH = 0.3  # s of lags around the consensus that are looked at
 ALL_PAIRS = 8  # videos up to which all pairs are measured; above, those that are needed and PARTNERS more per video
-PARTNERS = 3
+PARTNERS = 2
 SIGNIFICANT = 4.0  # standard deviations: at 3 drift-free scenes get worse (sync study)
 
 

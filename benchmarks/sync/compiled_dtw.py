@@ -1,9 +1,11 @@
-"""Weighted dynamic time warping of 3D joints as fast as one thread can: the peer of the cost figures.
+"""Weighted dynamic time warping of 3D joints, compiled: the peer of the cost figures.
 
-The same method as stages/sync/dtw.py, compiled by numba (BSD-2): costs of a block of frames at a time in single
-precision from data that stays in the processor's first cache, the totals row by row, one byte per cell for the way
-back. It is the fastest of those tried, in CPU seconds for 70 joints at T = 3000 and 10,000: this one 0.20 and 2.7; the
-same loops frame by frame, without blocks, 0.38 and 5.2; tslearn 0.10 (BSD-2, on the 210 coordinates) 1.15 and 13.
+The method of stages/sync/dtw.py as the textbook writes it, frame by frame, compiled by numba (BSD-2): single precision,
+joints along memory so that the inner loops become vector instructions, one row of totals, one byte per cell for the way
+back. In CPU seconds for 70 joints at T = 3000 and 10,000 it takes 0.38 and 5.2, as compiled warpings commonly do (numba,
+dtw-python and librosa 0.33-0.60 and 5.1 in the study behind the promises; tslearn 0.10 on the 210 coordinates 1.15 and
+13). It is not the fastest possible: with the costs computed for blocks of 16 x 256 frames, which stay in the processor's
+first cache, it took about half of that, 0.20 and 2.7.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 
 Singles = NDArray[np.float32]
 
-ROWS, COLUMNS = 16, 256  # of the block whose costs are computed at once: 16 kB, and 4 kB for each joint
+DESCRIPTION = "numba, frame by frame"  # for the row that compares with it
 
 
 def available() -> bool:
@@ -67,51 +69,39 @@ def _lags_on_path(a: Singles, b: Singles, weights_a: Singles, weights_b: Singles
     """
     joints, n, m = a.shape[0], a.shape[2], b.shape[2]
     from_left, from_above = np.uint8(1), np.uint8(2)
-    step = np.zeros((n, m), np.uint8)
-    totals = np.empty(m, np.float32)
-    cost = np.empty((ROWS, m), np.float32)
-    part, weight = np.empty((ROWS, COLUMNS), np.float32), np.empty((ROWS, COLUMNS), np.float32)
-    for first in range(0, n, ROWS):
-        rows = min(ROWS, n - first)
-        for begin in range(0, m, COLUMNS):
-            columns = min(COLUMNS, m - begin)
-            part[:] = 0
-            weight[:] = np.float32(1e-8)
-            for k in range(joints):
-                end = begin + columns
-                x, y, z, w = b[k, 0, begin:end], b[k, 1, begin:end], b[k, 2, begin:end], weights_b[k, begin:end]
-                for r in range(rows):
-                    ax, ay, az, aw = a[k, 0, first + r], a[k, 1, first + r], a[k, 2, first + r], weights_a[k, first + r]
-                    of_row, weight_of_row = part[r], weight[r]
-                    for j in range(columns):
-                        dx, dy, dz, both = ax - x[j], ay - y[j], az - z[j], aw * w[j]
-                        of_row[j] += both * np.sqrt(dx * dx + dy * dy + dz * dz)
-                        weight_of_row[j] += both
-            for r in range(rows):
-                for j in range(columns):
-                    mean = part[r, j] / weight[r, j]
-                    cost[r, begin + j] = mean * mean
-        for r in range(rows):
-            i = first + r
-            if i == 0:
-                totals[0] = cost[0, 0]
-                for j in range(1, m):
-                    totals[j] = totals[j - 1] + cost[0, j]
-                    step[0, j] = from_left
-                continue
-            corner = totals[0]
-            left = corner + cost[r, 0]
-            totals[0] = left
-            step[i, 0] = from_above
+    step = np.empty((n, m), np.uint8)
+    totals, cost, weight = np.empty(m, np.float32), np.empty(m, np.float32), np.empty(m, np.float32)
+    for i in range(n):
+        cost[:] = 0
+        weight[:] = np.float32(1e-8)
+        for k in range(joints):
+            ax, ay, az, aw = a[k, 0, i], a[k, 1, i], a[k, 2, i], weights_a[k, i]
+            x, y, z, w = b[k, 0], b[k, 1], b[k, 2], weights_b[k]
+            for j in range(m):
+                dx, dy, dz, both = ax - x[j], ay - y[j], az - z[j], aw * w[j]
+                cost[j] += both * np.sqrt(dx * dx + dy * dy + dz * dz)
+                weight[j] += both
+        for j in range(m):
+            mean = cost[j] / weight[j]
+            cost[j] = mean * mean
+        if i == 0:
+            totals[0] = cost[0]
             for j in range(1, m):
-                best, how = corner, np.uint8(0)
-                corner = totals[j]
-                if corner < best:
-                    best, how = corner, from_above
-                if left < best:
-                    best, how = left, from_left
-                left = best + cost[r, j]
-                totals[j], step[i, j] = left, how
+                totals[j] = totals[j - 1] + cost[j]
+                step[0, j] = from_left
+            continue
+        corner = totals[0]
+        left = corner + cost[0]
+        totals[0], step[i, 0] = left, from_above
+        for j in range(1, m):
+            best, how = corner, np.uint8(0)
+            corner = totals[j]
+            if corner < best:
+                best, how = corner, from_above
+            if left < best:
+                best, how = left, from_left
+            left = best + cost[j]
+            totals[j], step[i, j] = left, how
     lags = np.empty(n + m, np.int32)
     i, j, count = n - 1, m - 1, 1
     lags[0] = i - j

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from common.media.time_table import TimeTable
     from stages.sync.stage import Options
 
-METHOD = (
-    "view-invariant features of the joints, masked normalised cross-correlation per pair of cameras and people, "
-    "identities and lags solved together, robust consensus over all cameras, bootstrap intervals"
-)
-
 
 def published_synchronization(
     scene: str,
@@ -41,7 +36,7 @@ def published_synchronization(
         scene=scene,
         cameras={start.video: _camera(start, tables.get(start.video)) for start in answer.videos},
         pairs=tuple(_pair(pair) for pair in answer.pairs),
-        method=answer.method or METHOD,
+        method=answer.method,
         evidence=answer.evidence,
         components=tuple(dict(zip(component.videos, component.starts, strict=True)) for component in answer.components),
         expectation=expectation,

@@ -121,11 +121,7 @@ def gather(
     furthest = int(np.ceil((max_offset + (max(origins) - min(origins) if origins else 0.0)) * rate / stride))
     reach = furthest if clues else max(0, min(int(np.ceil(length / stride)) - 1, furthest))
     evidence = Evidence(rate, stride, centred, grids, tracks, features, {}, [], max_offset, reach, {})
-    names = {video.video: v for v, video in enumerate(videos)}
-    lagged: dict[Pair, list[LaggedClue]] = {}
-    for clue in clues:
-        i, j = names[clue.a], names[clue.b]
-        lagged.setdefault((i, j), []).append(_on_curve(clue, evidence, i, j, rates.get(i, 1.0), rates.get(j, 1.0)))
+    lagged = lagged_clues(evidence, clues, videos, rates)
     pairs = list(itertools.combinations(moving, 2))
     return replace(
         evidence,
@@ -133,6 +129,25 @@ def gather(
         usable=sorted({*moving, *itertools.chain.from_iterable(lagged)}),
         clues=lagged,
     )
+
+
+def lagged_clues(
+    evidence: Evidence, clues: Sequence[Clue], videos: Sequence[VideoTracks], rates: Mapping[int, float]
+) -> dict[Pair, list[LaggedClue]]:
+    """Clues on the lags of the curves, by pair of videos.
+
+    Args:
+        evidence: of the scene.
+        clues: with the video first that comes first in the scene.
+        videos: of the scene.
+        rates: of their clocks, by position, where they are not 1.
+    """
+    position = {video.video: v for v, video in enumerate(videos)}
+    lagged: dict[Pair, list[LaggedClue]] = {}
+    for clue in clues:
+        i, j = position[clue.a], position[clue.b]
+        lagged.setdefault((i, j), []).append(_on_curve(clue, evidence, i, j, rates.get(i, 1.0), rates.get(j, 1.0)))
+    return lagged
 
 
 def _on_curve(clue: Clue, evidence: Evidence, i: int, j: int, rate_i: float, rate_j: float) -> LaggedClue:

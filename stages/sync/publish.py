@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from common.artifacts import BODIES, CLOCK_TABLE, FRAMES, IDENTITIES, SYNC_PICTURE, SYNCHRONIZATION, clock_table
+from common.artifacts import (
+    BODIES,
+    CLOCK_TABLE,
+    FRAMES,
+    IDENTITIES,
+    SOUND,
+    SYNC_PICTURE,
+    SYNCHRONIZATION,
+    clock_table,
+    sound,
+)
 from common.artifacts import bodies as bodies_artifact
 from common.artifacts import frames as frames_artifact
 from common.artifacts import identities as identities_artifact
@@ -16,7 +27,7 @@ from common.errors import InputMissing
 from stages.sync.documents import published_identities, published_synchronization
 from stages.sync.expectation import counts, expect_aligned
 from stages.sync.picture import draw
-from stages.sync.result import Synchronization
+from stages.sync.result import AUDIO, Synchronization
 from stages.sync.solve import solve
 from stages.sync.tracks import PersonTrack, VideoTracks
 
@@ -28,6 +39,9 @@ if TYPE_CHECKING:
     from stages.sync.clues import Clue
     from stages.sync.stage import Options
 
+ALL_SOUNDS = 8  # videos up to which every pair of sounds is compared, about 1 s of CPU each for 10 minutes
+NEXT_SOUNDS = 3  # in larger scenes, every video with so many that follow it
+SOUND_GRID = 30.0  # Hz of the offsets at which sounds are scored: that of the slowest grid on which people are compared
 _FRAME = 1 / 30  # s: the tolerance where no camera has a time table
 
 
@@ -45,7 +59,10 @@ def synchronize_scene(workspace: Workspace, options: Options) -> None:
         )
     if without:
         workspace.warn(f"left out, because they have no bodies: {', '.join(without)}.")
-    tracks = [VideoTracks(video, () if folder is None else _tracks(folder)) for video, folder in folders.items()]
+    tracks = [
+        VideoTracks(video, () if folder is None else _tracks(folder), workspace.describe(video).static_camera())
+        for video, folder in folders.items()
+    ]
     tables = _time_tables(workspace)
     answer = _solve(workspace, tracks, options, without_bodies=without)
     expectation = None
@@ -82,15 +99,30 @@ def camera_clocks(
     return clocks
 
 
-def gather_clues(workspace: Workspace, tracks: Sequence[VideoTracks], kinds: Collection[str]) -> tuple[Clue, ...]:
-    """Evidence other than motion. NOT WIRED: sound and calibrated cameras are not loaded yet, so there is none.
+def sound_clues(workspace: Workspace, *, max_offset: float) -> list[Clue]:
+    """What the microphones say of every pair of videos that have sound."""
+    from stages.sync.audio import audio_clue
+    from stages.sync.hearing import Heard, hear
 
-    Args:
-        workspace: where sound, cameras and time tables lie.
-        tracks: of all videos.
-        kinds: those that may be used, of "audio" and "calibration".
-    """
-    return ()
+    paths = {video: path for video in workspace.videos if (path := workspace.find(SOUND, video)) is not None}
+    names = list(paths)
+    pairs = [
+        (a, b)
+        for a, b in itertools.combinations(range(len(names)), 2)
+        if len(names) <= ALL_SOUNDS or b - a <= NEXT_SOUNDS
+    ]
+    heard: dict[int, Heard] = {}
+    found = []
+    for a, b in workspace.track(pairs, total=len(pairs), label="pairs of sounds"):
+        for k in [k for k in heard if k < a]:
+            del heard[k]  # pairs are in order: nobody asks for it again
+        for k in (a, b):
+            if k not in heard:
+                heard[k] = hear(sound.load(paths[names[k]]))
+        clue = audio_clue(names[a], heard[a], names[b], heard[b], rate=SOUND_GRID, max_offset=max_offset)
+        if clue is not None:
+            found.append(clue)
+    return found
 
 
 def _solve(
@@ -101,8 +133,10 @@ def _solve(
 
         return solve_dtw(tracks, max_offset=options.max_offset, without_bodies=without_bodies)
     kinds = options.evidence.split(",")
-    moving = tracks if "motion" in kinds else [VideoTracks(video.video, (), video.camera) for video in tracks]
-    return solve(moving, max_offset=options.max_offset, without_bodies=without_bodies)
+    clues = sound_clues(workspace, max_offset=options.max_offset) if AUDIO in kinds else []
+    return solve(
+        tracks, max_offset=options.max_offset, without_bodies=without_bodies, clues=clues, evidence=tuple(kinds)
+    )
 
 
 def _tracks(folder: Path) -> tuple[PersonTrack, ...]:

@@ -10,7 +10,9 @@ weighed in (fusion.py). Last come the words (verdicts.py).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,7 +20,7 @@ from common.errors import BadInput
 from stages.sync.answer import Clocks, answer
 from stages.sync.clues import Clue
 from stages.sync.epipolar import calibration_clue
-from stages.sync.evidence import Evidence, gather
+from stages.sync.evidence import Evidence, gather, lagged_clues
 from stages.sync.groups import Group
 from stages.sync.identity import best_assignment
 from stages.sync.mirror import mirrored_videos
@@ -100,6 +102,13 @@ def solve(
             data = gather(videos, max_offset=max_offset, rates=rates, mirrored=mirrored, clues=heard, motion=motion)
             found, first = components(data)
             groups = Group.of_all(data, found, seed=seed)
+    if calibrated and groups:
+        near = _calibration_near(videos, data, groups, max_offset=max_offset)
+        heard = [clue for clue in heard if (clue.a, clue.b) not in near or clue.kind != CALIBRATION] + list(
+            near.values()
+        )
+        data = replace(data, clues=lagged_clues(data, heard, videos, rates))
+        groups = Group.of_all(data, found, seed=seed)
     looked_at = tuple(
         kind
         for kind, there in ((MOTION, motion), (AUDIO, any(c.kind == AUDIO for c in heard)), (CALIBRATION, calibrated))
@@ -124,6 +133,28 @@ def _in_order(clue: Clue, order: Mapping[str, int]) -> Clue:
         if name not in order:
             raise BadInput(f"clues: expected videos of the scene, got {name!r}.")
     return clue if order[clue.a] < order[clue.b] else clue.turned()
+
+
+def _calibration_near(
+    videos: Sequence[VideoTracks], data: Evidence, groups: Sequence[Group], *, max_offset: float
+) -> dict[tuple[str, str], Clue]:
+    """What calibrated cameras say of linked people, near the offsets that are known now; by pair of video ids."""
+    found = {}
+    for group in groups:
+        shown = {v: [(t, p) for (w, t), p in group.people.items() if w == v] for v in group.videos}
+        for i, j in itertools.combinations(group.videos, 2):
+            people = [
+                (videos[i].persons[data.tracks[i][t]].person, videos[j].persons[data.tracks[j][u]].person)
+                for t, p in shown[i]
+                for u, q in shown[j]
+                if p == q
+            ]
+            clue = calibration_clue(
+                videos[i], videos[j], people, rate=data.rate, max_offset=max_offset, near=group.offset(i, j)
+            )
+            if clue is not None:
+                found[clue.a, clue.b] = clue
+    return found
 
 
 def _calibration(videos: Sequence[VideoTracks], data: Evidence, *, max_offset: float) -> list[Clue]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from common.artifacts import BODIES, CLOCK_TABLE, FRAMES, IDENTITIES, SCENE, SYNC_PICTURE, SYNCHRONIZATION
+from common.artifacts import BODIES, CLOCK_TABLE, FRAMES, IDENTITIES, SCENE, SOUND, SYNC_PICTURE, SYNCHRONIZATION
 from common.stage import Resources, Stage, Unit, option
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ STAGE = Stage(
     summary="Finds when each camera started on one clock and which people are the same, from how their bodies move.",
     unit=Unit.SCENE,
     reads=(SCENE, FRAMES, BODIES),
+    may_read=(SOUND,),
     writes=(SYNCHRONIZATION, CLOCK_TABLE, SYNC_PICTURE, IDENTITIES),
     run=run,
     options=Options,

@@ -12,7 +12,6 @@ from stages.sync.warping import cheapest_path, costs
 @pytest.fixture
 def uncompiled(monkeypatch):
     monkeypatch.setattr(compiled_dtw, "_compiled", lambda: compiled_dtw._lags_on_path)
-    monkeypatch.setattr(compiled_dtw, "COLUMNS", 11)  # several blocks, the last of them short
 
 
 def test_its_path_is_that_of_the_stage(uncompiled):

@@ -154,15 +154,31 @@ def test_a_noisier_feature_weighs_less_and_its_unit_does_not_matter():
     assert weights[2:].max() < 0.6 * weights[:2].min(), f"weights {weights}"
 
 
-def test_a_feature_without_agreement_or_variance_is_left_out():
+def test_weights_are_those_of_wieners_filter():
+    noise, rows = np.array([0.4, 0.4, 0.8, 0.8]), []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        movement, starts = _movement(rng, 4), np.array([0.0, 3.4, -2.2])
+        projection = _align(starts, [View(v, 0, _seen(movement, s, 3000, rng, noise)) for v, s in enumerate(starts)])
+        assert projection.projection is not None
+        rows.append(np.square(projection.projection).sum(1))
+    found = np.mean(rows, axis=0)
+    found = found[:2].sum() / found[2:].sum()
+    snr = 1 / noise**2
+    expected = (snr * snr / (snr + 1))[0] / (snr * snr / (snr + 1))[2]
+    assert found == pytest.approx(expected, rel=0.18), "5.7, and 4 without the filter"
+
+
+@pytest.mark.parametrize("starts", [(0.0, 0.0, 0.0, 0.0), (0.0, 0.5, 0.25, 0.75)], ids=["steps", "fractions"])
+def test_a_feature_without_agreement_or_variance_is_left_out(starts: tuple[float, ...]):
     rng = np.random.default_rng(4)
     movement = _movement(rng, 3)
     views = []
-    for v in range(4):
-        f = _seen(movement, 0.0, 1500, rng, 0.3)
+    for v, start in enumerate(starts):
+        f = _seen(movement, start, 1500, rng, 0.3)
         noise, still = _error(rng, (1500, 1)), np.zeros((1500, 1))
         views.append(View(v, 0, Features(np.hstack([f.values, noise, still]).astype(np.float32), f.mask)))
-    projection = _align(np.zeros(4), views).projection
+    projection = _align(starts, views).projection
     assert projection is not None
     size = np.linalg.norm(projection, axis=1)
     assert size[3] < 0.15 * size[:3].min(), f"sizes {size}"
@@ -208,6 +224,21 @@ def test_identical_recordings_have_hardly_any_width_but_never_less_than_the_reso
     assert found.half_widths.max() < 1.5 * RESOLUTION * RATE, f"{found.half_widths.max():.4f} steps"
     np.testing.assert_allclose(found.starts, 0, atol=1e-3)
     np.testing.assert_allclose(found.r, 1, atol=1e-4)
+
+
+def test_in_short_recordings_what_each_video_is_off_by_does_not_matter():
+    worst = []
+    for centred in (True, False):
+        errors = []
+        for seed in range(15):
+            rng = np.random.default_rng(seed)
+            movement, starts, views = _movement(rng, 4), rng.uniform(-2, 2, 3), []
+            for v, start in enumerate(starts):
+                f = _seen(movement, start, 120, rng, 0.1)
+                views.append(View(v, 0, Features((f.values + 3 * rng.normal(size=4)).astype(np.float32), f.mask)))
+            errors.append(_align(np.round(starts), views, centred=centred).starts - (starts - starts[0]))
+        worst.append(np.abs(errors).max())
+    assert worst[0] < 0.3 < worst[1], f"{worst[0]:.2f} steps off, and {worst[1]:.2f} without centring"
 
 
 def test_what_nobody_shares_is_not_moved_and_does_no_harm():

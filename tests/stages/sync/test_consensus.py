@@ -76,6 +76,12 @@ def test_parts_that_nothing_connects_are_each_right_among_themselves():
         np.testing.assert_allclose(found[j] - found[i], lags, atol=1e-5)
 
 
+def test_lags_that_differ_by_little_are_averaged_by_weight_and_a_wild_one_is_ignored():
+    i, j, weights = np.zeros(3, np.int64), np.ones(3, np.int64), np.array([1.0, 9, 3])
+    found = robust_starts(2, i, j, np.array([10.0, 10.1, 90]), weights, rate=RATE)
+    assert found[1] == pytest.approx(10.09, abs=0.005)
+
+
 def test_an_edge_without_weight_says_nothing():
     rng = np.random.default_rng(1)
     starts, i, j = _graph(5, rng)

@@ -44,7 +44,13 @@ def test_long_recordings_are_searched_coarsely_and_short_ones_finely(fps: float)
 @pytest.mark.parametrize("first_pts", [(0.0,), (0.0, 3.37, 120.0)])
 def test_the_highest_points_of_the_curves_are_the_true_offsets(seconds: float, first_pts: tuple[float, ...]):
     scene = simulate_scene(
-        np.random.default_rng(2), cameras=3, seconds=seconds, max_start=4, level="easy", first_pts=first_pts, rates=(60, 25)
+        np.random.default_rng(2),
+        cameras=3,
+        seconds=seconds,
+        max_start=4,
+        level="easy",
+        first_pts=first_pts,
+        rates=(60, 25),
     )
     evidence = gather(scene.videos, max_offset=150)
     assert set(evidence.couples) == {(0, 1), (0, 2), (1, 2)}

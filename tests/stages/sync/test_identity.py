@@ -127,7 +127,9 @@ def test_a_couple_excludes_whoever_is_seen_with_one_of_the_two():
 
 def test_a_weak_couple_gives_way_to_the_parts_of_a_person_whose_track_is_broken():
     everybody, broken = np.ones((2, 2), bool), np.eye(2, dtype=bool)
-    couples = _of([[_curve(0, np.random.default_rng(k)) for _ in range(2)] for k in range(2)], together=(broken, everybody))
+    couples = _of(
+        [[_curve(0, np.random.default_rng(k)) for _ in range(2)] for k in range(2)], together=(broken, everybody)
+    )
     z = np.array([[9.0, 1.0], [8.0, 1.5]])
     assert sorted(continued(couples, z, [(0, 0), (1, 1)], 2.5)) == [(0, 0), (1, 0)]
     seen_at_once = _of([[_curve(0, np.random.default_rng(k)) for _ in range(2)] for k in range(2)])

@@ -161,12 +161,22 @@ def test_an_overlap_without_movement_is_excluded(centred: bool, shared: bool):
     a, b = Features(values, ones), Features(values[:1500], ones[:1500])
     still = Features(np.zeros_like(values), ones)
     r, _ = correlate(
-        [a, still], [b, still], [(0, 0), (0, 1), (1, 1)], length=3000, reach=2900, least=np.full(3, 30.0), centred=centred
+        [a, still],
+        [b, still],
+        [(0, 0), (0, 1), (1, 1)],
+        length=3000,
+        reach=2900,
+        least=np.full(3, 30.0),
+        centred=centred,
     )
     lags = np.arange(-2900, 2901)
     assert (r[0, lags >= 1500] == EXCLUDED).all(), "all of b against the part of a that is still"
     assert (r[0, np.abs(lags) < 1400] > EXCLUDED).all()
     assert (r[1:] == EXCLUDED).all()
+    r, _ = correlate(
+        [b, still], [still, a], [(0, 1), (1, 0)], length=3000, reach=2900, least=np.full(2, 30.0), centred=centred
+    )
+    assert (r[0, lags <= -1500] == EXCLUDED).all(), "likewise with the two exchanged"
 
 
 @pytest.mark.parametrize("length", [900, 9000])
@@ -237,7 +247,9 @@ def test_scores_are_strengths_in_units_of_the_noise_away_from_the_peak():
     overlap = rng.uniform(50, 100, (3, 401)).astype(np.float32)
     score = in_units_of_noise(r, overlap, rate=30)
     for row in range(2):
-        height = [float(x) * float(n) ** 0.5 if x > EXCLUDED else 0.0 for x, n in zip(r[row], overlap[row], strict=True)]
+        height = [
+            float(x) * float(n) ** 0.5 if x > EXCLUDED else 0.0 for x, n in zip(r[row], overlap[row], strict=True)
+        ]
         top = max(range(401), key=lambda k, height=height: height[k])
         far = [h for k, h in enumerate(height) if r[row, k] > EXCLUDED and abs(k - top) > 15]
         independent = len(far) / 15

@@ -160,7 +160,10 @@ def load(path: Path) -> ClockTable:
         raise BadInput(f"{path.name}: line {len(times) + 1}: {error}. Run the sync stage again.") from error
     scene_time = np.array(times)
     check_increasing(f"{path.name}: {TIME_COLUMN}", scene_time)
-    frames = {video: np.array(column, np.int64) for video, column in zip(header[1:], columns, strict=True)}
+    try:
+        frames = {video: np.array(column, np.int64) for video, column in zip(header[1:], columns, strict=True)}
+    except OverflowError as error:
+        raise BadInput(f"{path.name}: expected frame indices of at most 64 bits. Run the sync stage again.") from error
     for video, shown in frames.items():
         recorded = shown[shown != NOT_RECORDING]
         if (shown < NOT_RECORDING).any() or (np.diff(recorded) < 0).any():

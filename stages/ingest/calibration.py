@@ -43,13 +43,14 @@ def doubt(video: SceneVideo) -> str | None:
 
 
 def _camera(where: str, entry: object) -> Calibration:
-    fields = entry if isinstance(entry, dict) else {}
-    for name in fields:
+    if not isinstance(entry, dict):
+        raise BadInput(f"{where}: expected an object with {', '.join(_FIELDS)}, got {type(entry).__name__}.")
+    for name in entry:
         if name not in _FIELDS:
             raise BadInput(f"{where}: expected only {', '.join(_FIELDS)}, got {name!r}.")
-    distortion, pose = fields.get("distortion"), fields.get("camera_T_world")
+    distortion, pose = entry.get("distortion"), entry.get("camera_T_world")
     return Calibration(
-        read_intrinsics(f"{where}.intrinsics", fields.get("intrinsics")),
+        read_intrinsics(f"{where}.intrinsics", entry.get("intrinsics")),
         None if distortion is None else read_distortion(f"{where}.distortion", distortion),
         None if pose is None else read_pose(f"{where}.camera_T_world", pose),
     )

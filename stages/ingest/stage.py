@@ -38,6 +38,11 @@ def run(workspace: Workspace, options: NoOptions) -> None:
             workspace.warn(f"{video} cannot be used: {entry.problem}")
         if (doubtful := doubt(entry)) is not None:
             workspace.warn(f"{CALIBRATION}: {video}: {doubtful}")
+    first: dict[str, str] = {}
+    for video, entry in videos.items():
+        if entry.problem is None and first.setdefault(entry.fingerprint, video) != video:
+            original = first[entry.fingerprint]
+            workspace.warn(f"{video} is a copy of {original}, not another camera's recording. Leave one of them out.")
     scene.save(workspace.output(SCENE), scene.Scene(workspace.scene, videos))
     workspace.found["videos"] = len(videos)
     unusable = sum(entry.problem is not None for entry in videos.values())

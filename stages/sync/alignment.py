@@ -200,7 +200,10 @@ class _Scene:
         self.blocks = max(1, int(np.ceil(self.length / self.block)))
         # products of every view with itself, and with itself one step later: what moves with it by a fraction of a step
         self.own = [_self_products(view.features.values) for view in self.views]
-        self.own_count = [_self_products(view.features.mask) for view in self.views]
+        masks = [view.features.mask for view in self.views]
+        width = max((mask.shape[1] for mask in masks), default=1)  # some may be seen as a whole, others joint by joint
+        self.masks = [np.broadcast_to(mask, (len(mask), width)) for mask in masks]
+        self.own_count = [_self_products(mask) for mask in self.masks]
 
     def position(self, k: int) -> float:
         """Where view k begins, steps from the origin."""
@@ -233,7 +236,7 @@ class _Scene:
             together_count = together_count - keep * known - mix * (next_known + next_known.T)
         for total in self.sums([view.features.values for view in self.views]).values():
             together = together + total.T @ total
-        for count in self.sums([view.features.mask for view in self.views]).values():
+        for count in self.sums(self.masks).values():
             together_count = together_count + count.T @ count
         variance = own / np.maximum(own_count, 1)
         agreement = together / np.maximum(together_count, 1)

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.sync.audio_delay import Delays, delays
-from stages.sync.audio_search import APART, Line, Matches, search
+from stages.sync.audio_search import Line, search
 from stages.sync.clues import Clue
 from stages.sync.hearing import HOP, Heard
+from stages.sync.pairwise import APART
 
 # Systematic errors, standard deviations in seconds. They stay the same: no length of recording helps against them.
 PATH = 0.008  # sound takes 2.9 ms per metre; the source is 2.7 m nearer to one camera (rms in a room of 8 m)
@@ -64,7 +65,7 @@ def audio_clue(a: str, sound_a: Heard, b: str, sound_b: Heard, *, rate: float, m
     rival = max((found.agreeing for k, found in enumerate(measured) if k != best), default=0)
     z = max(line.z, windows.z) if windows.z >= SURE and windows.agreeing >= DOMINANT * rival else line.z
     answer = _refined(line, windows)
-    offsets, score = _on_grid(matches, rate=rate, max_offset=max_offset)
+    offsets, score = _on_grid(matches.offsets_along(line), matches.score, rate=rate, max_offset=max_offset)
     score[np.abs(offsets - line.offset) <= APART / 2] *= z / line.z
     return Clue(
         kind="audio",
@@ -134,14 +135,14 @@ def robust_line(times: Floats, values: Floats, groups: NDArray[np.int64]) -> tup
     return (float(solution[0]), float(solution[1])), few * bread @ (pull.T @ pull) @ bread
 
 
-def _on_grid(match: Matches, *, rate: float, max_offset: float) -> tuple[Floats, NDArray[np.float32]]:
-    """The score at multiples of 1 / rate: the highest within each step, or the nearest where the grid is finer."""
+def _on_grid(found: Floats, scores: Floats, *, rate: float, max_offset: float) -> tuple[Floats, NDArray[np.float32]]:
+    """Scores of offsets HOP apart at multiples of 1 / rate: the highest in a step, or the nearest in a finer grid."""
     reach = int(np.floor(max_offset * rate))
     offsets = np.arange(-reach, reach + 1) / rate
-    nearest = np.clip(np.round((offsets - match.offsets[0]) / HOP), 0, len(match.offsets) - 1).astype(int)
-    beyond = np.abs(match.offsets[nearest] - offsets) > max(HOP, 1 / rate)
-    score = np.where(beyond, 0, match.score[nearest])
-    step = np.round(match.offsets * rate).astype(int) + reach
+    nearest = np.clip(np.round((offsets - found[0]) / HOP), 0, len(found) - 1).astype(int)
+    beyond = np.abs(found[nearest] - offsets) > max(HOP, 1 / rate)
+    score = np.where(beyond, 0, scores[nearest])
+    step = np.round(found * rate).astype(int) + reach
     inside = (step >= 0) & (step < len(score))
-    np.maximum.at(score, step[inside], match.score[inside])
+    np.maximum.at(score, step[inside], scores[inside])
     return offsets, score.astype(np.float32)

@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
 from stages.sync.hearing import BANDS, HOP, Heard
-from stages.sync.pairwise import fraction_of_peak
+from stages.sync.pairwise import APART, MIN_OVERLAP, fraction_of_peak
 
 BLOCK = 20.0  # s: at MAX_RATE the match moves by two values within one
 MAX_RATE = 2.1e-3  # two clocks, each 1000 ppm off (29.97 taken for 30), and a little
-MIN_OVERLAP = 3.0  # s heard by both, as for motion
-APART = 0.5  # s around a peak that belong to the peak
 RIVALS = 5  # lines that are looked at more closely
 SHORT = 10.0  # s: scores of overlaps below it are held down, for two claps in four seconds prove little
 STEEP = 0.1  # by which the score of the steepest line is held down: most clocks differ by less than 100 ppm
@@ -54,14 +52,20 @@ class Matches:
 
     Attributes:
         lines: the best one and those that come near to it, at most RIVALS, APART from each other.
-        offsets: (lags,) seconds, evenly spaced by HOP, ascending, at the best line's moment.
+        offsets: (lags,) seconds, evenly spaced by HOP, ascending, at `reference`.
         score: (lags,) agreement along the best line through each offset; 0 where nothing is said. The unit is the noise
             of the score, or more where the best rival is higher than noise alone makes one.
+        reference: PTS of a, seconds.
     """
 
     lines: tuple[Line, ...]
     offsets: Floats
     score: Floats
+    reference: float
+
+    def offsets_along(self, line: Line) -> Floats:
+        """(lags,) the offsets as they are at the line's moment where clocks run as along the line, seconds."""
+        return self.offsets + line.slope * (line.moment - self.reference)
 
 
 def search(a: Heard, b: Heard, *, max_offset: float) -> Matches | None:
@@ -91,7 +95,7 @@ def search(a: Heard, b: Heard, *, max_offset: float) -> Matches | None:
     if noise <= 0:
         return None
     score = np.maximum(score, 0) / noise
-    offsets = (low + border + np.arange(len(score))) * HOP + shift
+    offsets = np.asarray((low + border + np.arange(len(score))) * HOP + shift, np.float64)
     lines = []
     for top in tops:
         offset, slope = float(offsets[top]), float(slopes[top])
@@ -100,7 +104,7 @@ def search(a: Heard, b: Heard, *, max_offset: float) -> Matches | None:
         both = a.times[_heard_by_both(a, b, offset, slope, reference)]
         moment = float(both[0] + both[-1]) / 2 if len(both) else reference
         lines.append(Line(offset + slope * (moment - reference), slope, moment, len(both) * HOP, float(score[top])))
-    return Matches(tuple(lines), offsets + slopes[tops[0]] * (lines[0].moment - reference), score)
+    return Matches(tuple(lines), offsets, score, reference)
 
 
 def _best_sums(

@@ -23,20 +23,16 @@ from common.cameras import Camera
 from stages.sync.clues import Clue
 from stages.sync.epipolar_offset import TOLERANCE, refine_offset
 from stages.sync.features import Grid, video_grid
+from stages.sync.pairwise import APART, MIN_OVERLAP, MIN_OVERLAP_SHARE
 from stages.sync.plane_tracks import JOINTS, PlaneTrack, plane_tracks
 from stages.sync.tracks import VideoTracks
 
 Floats = NDArray[np.float64]
 
-MIN_OVERLAP = 3.0  # s of shared, seen time below which a lag says nothing, as for motion
-MIN_OVERLAP_SHARE = 0.35  # of the shorter track, which replaces MIN_OVERLAP where that is less
-APART = 0.5  # s around a peak that belong to the peak
 PRIOR_NOISE = 0.15  # sqrt(s): strength of agreement by chance that is assumed before looking
 PRIOR_COUNT = 8.0  # independent lags, APART each, that the assumption is worth
 DETAIL = 2.5  # standard deviations of the bell's spectrum that are kept: less than 1 % of it is lost
-MIN_SCORE = (
-    2.0  # below it chance agrees as well: people who stand still, strangers and wrong calibrations stay under 2.5
-)
+MIN_SCORE = 2.0  # below it chance agrees as well: people who stand still, strangers, wrong calibrations stay under 2.5
 NEAR = 0.5  # s around a lag that is known within which the agreement is looked for
 
 

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
+from stages.sync.features import SMOOTHING
 from stages.sync.plane_tracks import JOINTS, PART, PARTS, PlaneTrack
 
 Floats = NDArray[np.float64]
 
 TOLERANCE = 0.06  # m by which a detector's joint may well be off
-SMOOTHING = 0.05  # s, standard deviation, against the jitter of frames, as for motion
 TREND = 1.0  # s, standard deviation: what changes more slowly counts as bias
 AROUND = 0.3  # s on either side of the given lag that are searched
 STRIDE = 0.05  # s between the lags that are searched: the regression finds the rest of the way

@@ -63,10 +63,12 @@ def fuse(motion: Floats, half_widths: Floats, measurements: Sequence[Measurement
     if not measurements:
         shares = {"motion": np.where(np.isfinite(half_widths), 1.0, 0.0)}
         return Fused(motion - motion[0], half_widths, shares, [])
-    against_mean = (count * np.eye(count) - 1) / max(count - 1, 1)
-    seen = np.flatnonzero(np.isfinite(half_widths))
+    against_mean = _against_mean(np.ones(count, bool))
+    moving = np.isfinite(half_widths)
+    seen = np.flatnonzero(moving)
+    by_motion = _against_mean(moving)[seen]
     # the starts against the mean of the others are one more than they tell: n differences hold n - 1 starts
-    weight = (count - 1) / count * np.square(1.96 / half_widths[seen])
+    weight = (1 - 1 / max(len(seen), 2)) * np.square(1.96 / half_widths[seen])
     row = np.zeros((len(measurements), count))
     for k, m in enumerate(measurements):
         row[k, m.a], row[k, m.b] = -1, 1
@@ -74,8 +76,8 @@ def fuse(motion: Floats, half_widths: Floats, measurements: Sequence[Measurement
     precision = np.array([m.deviation for m in measurements]) ** -2.0
     used = np.ones(len(measurements), bool)
     while True:
-        design = np.vstack([against_mean[seen], row[used]])
-        target, trust = np.concatenate([against_mean[seen] @ motion, said[used]]), np.r_[weight, precision[used]]
+        design = np.vstack([by_motion, row[used]])
+        target, trust = np.concatenate([by_motion @ motion, said[used]]), np.r_[weight, precision[used]]
         information = design.T * trust @ design
         covariance = np.linalg.pinv(information, hermitian=True)
         starts = covariance @ (design.T * trust) @ target
@@ -100,3 +102,10 @@ def fuse(motion: Floats, half_widths: Floats, measurements: Sequence[Measurement
         for kind in shares:
             shares[kind][v] = float(parts[[k == kind for k in kinds]].sum() / max(parts.sum(), 1e-300))
     return Fused(starts - starts[0], half, shares, used.tolist())
+
+
+def _against_mean(counted: NDArray[np.bool_]) -> Floats:
+    """(videos, videos) that makes, of starts, each one minus the mean of the other ones that count."""
+    number = int(counted.sum())
+    others = np.outer(np.ones(len(counted)), counted) * ~np.eye(len(counted), dtype=bool)
+    return np.asarray(np.eye(len(counted)) - others / max(number - 1, 1))

@@ -51,21 +51,23 @@ class Heard:
 
 def hear(sound: Sound) -> Heard:
     """Loudness of a recording against time, for comparisons with others."""
-    hop, window = round(HOP * sound.rate), round(WINDOW * sound.rate)
-    count = max(0, (len(sound.samples) - window) // hop + 1)
+    window = round(WINDOW * sound.rate)
+    # a hop need not be a whole number of samples: at 11025 Hz 110 instead of 110.25 would be a clock 2000 ppm off
+    first = np.round(np.arange(len(sound.samples) / (HOP * sound.rate)) * HOP * sound.rate).astype(np.int64)
+    first = first[first + window <= len(sound.samples)]
+    count = len(first)
     bands = np.zeros((BANDS, count), np.float32)
     known = np.zeros(count, np.bool_)
     weights = _band_weights(window, sound.rate)
     taper = np.hanning(window).astype(np.float32)
     for begin in range(0, count, CHUNK):
         end = min(count, begin + CHUNK)
-        part = sound.samples[begin * hop : (end - 1) * hop + window]
-        frames = np.lib.stride_tricks.sliding_window_view(part, window)[::hop]
+        frames = np.lib.stride_tricks.sliding_window_view(sound.samples, window)[first[begin:end]]
         known[begin:end] = frames.max(axis=1).astype(np.int32) - frames.min(axis=1) >= SILENT
         power = np.square(np.abs(rfft(frames * taper, axis=1)))
         bands[:, begin:end] = np.log(weights @ power.T + window)  # the last bit's noise, about
-    for first, end in sound.gaps:
-        known[max(0, (first - window) // hop + 1) : -(-end // hop)] = False
+    for gap, end in sound.gaps:
+        known[np.searchsorted(first, gap - window, side="right") : np.searchsorted(first, end)] = False
     return Heard(sound, _whitened(bands, known), known, sound.start + window / 2 / sound.rate)
 
 

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from common.skeletons import INDEX
+from stages.sync.features import MIN_CONFIDENCE
 from stages.sync.tracks import PersonTrack
 
 Floats = NDArray[np.float64]
 
 RATE = 30.0  # Hz of the curves: more than a picture shows
 _SMOOTHING = 0.1  # s, chosen by hand: at 0.05 s the noise of the joints, 2 cm, is as fast as a walk
-_MIN_CONFIDENCE = 0.3  # joints that a model trusts less are mostly guessed
 _BRIDGED = 0.15  # s: longer gaps between frames stay gaps
 _LEAST = 3  # distances that must be known at a time, chosen by hand
 _ENDS = (
@@ -51,7 +51,7 @@ def joint_speed(track: PersonTrack) -> SpeedCurve:
         return SpeedCurve(times.astype(np.float64), np.full(len(times), np.nan))
     ends = np.array([[INDEX[a], INDEX[b]] for a, b in _ENDS])
     joints = np.unique(ends)
-    seen = np.nan_to_num(track.confidence[:, joints]) >= _MIN_CONFIDENCE
+    seen = np.nan_to_num(track.confidence[:, joints]) >= MIN_CONFIDENCE
     points = np.where(seen[..., None], track.keypoints[:, joints], np.nan)
     at = np.searchsorted(joints, ends)
     distances = np.linalg.norm(points[:, at[:, 0]] - points[:, at[:, 1]], axis=-1)

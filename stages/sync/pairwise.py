@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ MIN_FAR_LAGS = 60  # at 30 Hz: with fewer lags apart from the peak its noise is 
 PRIOR_NOISE = 0.15  # sqrt(s): rms strength of strangers; 0.06-0.23 in simulated recordings of 1.5 to 60 s
 PRIOR_COUNT = 8.0  # independent lags, APART each, that the prior is worth (chosen on simulated clips)
 CHUNK_BYTES = 1 << 25  # of the signals that are transformed at once
+BLOCK_BYTES = 1 << 19  # of a curve each of the couples that are looked at at once: they fit into a cache
 FREQUENCIES = 256  # of which products are formed at once: they fit into a cache
 EXCLUDED = -1.0  # value of a curve where nothing can be said
 
@@ -61,8 +63,8 @@ class Curve:
         """Where something can be said."""
         return self.r > EXCLUDED
 
-    @property
-    def strength(self) -> Floats:
+    @cached_property
+    def strength(self) -> NDArray[np.floating]:
         """(2 * reach + 1,) r * sqrt(overlap): comparable between lags of different overlap; 0 where excluded."""
         return strength(self.r, self.overlap)
 
@@ -124,6 +126,7 @@ def correlate(
     columns = first[0].values.shape[1]
     wide = max(len(side) for side in tracks)
     chunk = int(np.clip(CHUNK_BYTES // (size * wide * kind.itemsize), 1, columns))
+    at_once = max(1, BLOCK_BYTES // (size * kind.itemsize))
 
     def transforms(signal: Callable[[Features], NDArray[np.float32]], number: int) -> list[Complex]:
         """(frequencies, tracks, columns) of either side."""
@@ -139,17 +142,22 @@ def correlate(
         """Adds sum_columns a conj(b) of every couple to (frequencies, couples)."""
         for block in range(0, len(a), FREQUENCIES):
             part = slice(block, block + FREQUENCIES)
-            total[part] += (a[part] @ b[part].conj().swapaxes(1, 2))[:, i, j]
+            of_all = a[part] @ b[part].conj().swapaxes(1, 2)
+            total[part] += of_all.reshape(len(of_all), -1).take(i * b.shape[1] + j, axis=1)
 
-    def lagged(product: Complex) -> Floats:
+    def lagged(product: Complex) -> NDArray[np.floating]:
         """(couples, lags) from (frequencies, couples)."""
-        whole = irfft(product, size, axis=0, overwrite_x=True)
-        return np.ascontiguousarray(np.concatenate([whole[size - reach :], whole[: reach + 1]]).T)
+        whole = irfft(product, size, axis=0)
+        out = np.empty((whole.shape[1], lags), kind)
+        out[:, :reach], out[:, reach:] = whole[size - reach :].T, whole[: reach + 1].T
+        return out
 
+    spectra = np.result_type(kind, 1j)
     shape = (size // 2 + 1, len(couples))
-    product, energy_a, energy_b, overlap = (np.zeros(shape, np.result_type(kind, 1j)) for _ in range(4))
+    product = np.zeros(shape, spectra)
+    energy_a, energy_b, overlap = (np.zeros((0, 0) if one_mask else shape, spectra) for _ in range(3))
     shift = [np.zeros((len(couples), lags)) for _ in range(3 if centred else 0)]
-    totals = [np.zeros(len(side)) for side in tracks]
+    totals = [np.zeros(len(side), kind) for side in tracks]
     for begin in range(0, columns, chunk):
         part = slice(begin, min(begin + chunk, columns))
         number = part.stop - part.start
@@ -175,34 +183,50 @@ def correlate(
                 for total, square in zip(shift, (sum_a * sum_b, sum_a**2, sum_b**2), strict=True):
                     total += square / count
     if one_mask:
-        masks = transforms(lambda f: f.mask, 1)
-        energies = transforms(lambda f: np.square(f.values).sum(1, keepdims=True), 1)
-        energy_a += energies[0][:, i, 0] * masks[-1][:, j, 0].conj()
-        energy_b += masks[0][:, i, 0] * energies[-1][:, j, 0].conj()
-        overlap += masks[0][:, i, 0] * masks[-1][:, j, 0].conj()
-        totals = [energy[0, :, 0].real for energy in energies]
+        masks = [side[..., 0] for side in transforms(lambda f: f.mask, 1)]
+        energies = [
+            side[..., 0] for side in transforms(lambda f: np.einsum("tk,tk->t", f.values, f.values)[:, None], 1)
+        ]
+        totals = [energy[0].real for energy in energies]
     counted = 1 if one_mask else columns
     known = [np.array([np.broadcast_to(f.mask.any(axis=0), counted) for f in side]) for side in tracks]
-    shared = np.maximum((known[0][i] & known[-1][j]).sum(1), 1)
-    steps = lagged(overlap) / shared[:, None]
-    dot, square_a, square_b = lagged(product), lagged(energy_a), lagged(energy_b)
-    if centred:
-        dot, square_a, square_b = dot - shift[0], square_a - shift[1], square_b - shift[2]
-    # rounding leaves a little of nothing, in single precision about eps of all energy: an overlap without movement says
-    # nothing
-    floor = 1e-6 * np.maximum(steps, 1)
+    shared = np.maximum((known[0][i] & known[-1][j]).sum(1), 1).astype(kind)
+    asked = np.maximum(least, 1.0).astype(kind)
     eps = np.finfo(kind).eps
-    judged = steps >= np.maximum(least, 1.0)[:, None]
-    judged &= square_a > floor + eps * totals[0][i][:, None]
-    judged &= square_b > floor + eps * totals[-1][j][:, None]
-    r = np.full(dot.shape, EXCLUDED, np.float32)
-    r[judged] = np.clip(dot[judged] / np.sqrt(square_a[judged] * square_b[judged]), -0.999999, 1)
-    return r, np.maximum(steps, 0).astype(np.float32)
+    r, seen = (np.empty((len(couples), lags), np.float32) for _ in range(2))
+    for begin in range(0, len(couples), at_once):
+        part = slice(begin, begin + at_once)
+        u, v = i[part], j[part]
+        if one_mask:
+            steps = lagged(masks[0][:, u] * masks[-1][:, v].conj())
+            square_a = lagged(energies[0][:, u] * masks[-1][:, v].conj())
+            square_b = lagged(masks[0][:, u] * energies[-1][:, v].conj())
+        else:
+            steps, square_a, square_b = (lagged(s[:, part]) for s in (overlap, energy_a, energy_b))
+            steps /= shared[part, None]
+        dot = lagged(product[:, part])
+        if centred:
+            for sums, less in zip((dot, square_a, square_b), shift, strict=True):
+                sums -= less[part]
+        # rounding leaves a little of nothing, in single precision about eps of all energy: an overlap without movement
+        # says nothing
+        np.maximum(steps, 0, out=steps)
+        floor = 1e-6 * np.maximum(steps, 1)
+        excluded = steps < asked[part, None]
+        excluded |= square_a <= floor + eps * totals[0][u, None]
+        excluded |= square_b <= floor + eps * totals[-1][v, None]
+        square_a *= square_b
+        np.copyto(square_a, 1, where=excluded)
+        dot /= np.sqrt(square_a, out=square_a)
+        np.clip(dot, -0.999999, 1, out=dot)
+        np.copyto(dot, EXCLUDED, where=excluded)
+        r[part], seen[part] = dot, steps
+    return r, seen
 
 
-def strength(r: NDArray[np.floating], overlap: NDArray[np.floating]) -> Floats:
+def strength(r: NDArray[np.floating], overlap: NDArray[np.floating]) -> NDArray[np.floating]:
     """R * sqrt(overlap), 0 where excluded: of equal spread at all lags where there is nothing to find."""
-    return np.where(r > EXCLUDED, r * np.sqrt(overlap), 0.0)
+    return np.asarray(r * np.sqrt(overlap) * (r > EXCLUDED))
 
 
 def fraction_of_peak(before: float, top: float, after: float) -> float:
@@ -239,21 +263,39 @@ def in_units_of_noise(r: Singles, overlap: Singles, *, rate: float) -> Singles:
         rate: grid steps per second.
     """
     out = np.empty_like(r)
-    at = np.arange(r.shape[1])
-    for k, (curve, seen) in enumerate(zip(r, overlap, strict=True)):
-        allowed = curve > EXCLUDED
-        height = np.where(allowed, curve * np.sqrt(seen), np.float32(0))
-        far = height[allowed & (np.abs(at - int(height.argmax())) > APART * rate)]
-        spread = noise(np.float64(len(far)), far.var(dtype=np.float64) if len(far) else np.float64(0), rate=rate)
-        out[k] = np.maximum(height, 0) / np.float32(spread)
+    at_once = max(1, BLOCK_BYTES // (r.shape[1] * r.itemsize))
+    for begin in range(0, len(r), at_once):
+        part = slice(begin, begin + at_once)
+        height = strength(r[part], overlap[part])
+        count, variance = _away_from(height.argmax(1), height, r[part] > EXCLUDED, rate=rate)
+        np.maximum(height, 0, out=out[part])
+        out[part] /= noise(count, variance, rate=rate)[:, None]
     return out
 
 
 def curve_noise(curve: Curve, *, rate: float) -> float:
     """Standard deviation of a curve's strength away from its peak."""
-    height = curve.strength
-    far = curve.allowed & (np.abs(curve.lags - curve.lags[int(height.argmax())]) > APART * rate)
-    return float(noise(far.sum(), height[far].var() if far.any() else 0.0, rate=rate))
+    height = curve.strength[None]
+    return float(noise(*_away_from(height.argmax(1), height, curve.allowed, rate=rate), rate=rate)[0])
+
+
+def _away_from(
+    tops: NDArray[np.int64], height: NDArray[np.floating], allowed: NDArray[np.bool_], *, rate: float
+) -> tuple[NDArray[np.int64], Floats]:
+    """(curves,) number of allowed lags that lie more than APART from the top, and the variance of the heights there.
+
+    Args:
+        tops: (curves,) index of the top.
+        height: (curves, lags), 0 where not allowed.
+        allowed: likewise.
+        rate: grid steps per second.
+    """
+    far = allowed & (np.abs(np.arange(height.shape[1]) - tops[:, None]) > APART * rate)
+    there = height * far
+    count = np.count_nonzero(far, axis=1)
+    divisor = np.maximum(count, 1)
+    mean = there.sum(1, dtype=np.float64) / divisor
+    return count, np.square(there).sum(1, dtype=np.float64) / divisor - np.square(mean)
 
 
 def highest(curve: Curve, *, near: float, radius: float) -> tuple[float, float]:
@@ -285,9 +327,9 @@ def find_peak(curve: Curve, *, rate: float, near: float | None = None, radius: f
     fraction = 0.0
     if 0 < k < len(lags) - 1 and curve.allowed[k - 1 : k + 2].all():
         fraction = fraction_of_peak(*curve.r[k - 1 : k + 2])
-    height = curve.strength
-    far = curve.allowed & (np.abs(lags - lags[k]) > APART * rate)
     z = 0.0
-    if far.sum() >= MIN_FAR_LAGS * rate / 30 and r[k] > 0:
-        z = float(height[k] / noise(far.sum(), height[far].var(), rate=rate))
+    if r[k] > 0:
+        count, variance = _away_from(np.array([k]), curve.strength[None], curve.allowed, rate=rate)
+        if count[0] >= MIN_FAR_LAGS * rate / 30:
+            z = float(curve.strength[k] / noise(count, variance, rate=rate)[0])
     return Peak(float(lags[k] + fraction), float(r[k]), z, float(curve.overlap[k]) / curve.couples)

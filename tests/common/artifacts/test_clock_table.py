@@ -115,6 +115,7 @@ def test_the_memory_for_an_hour_does_not_hold_the_whole_text(tmp_path: Path) -> 
         ("scene_time,cam01\nnan,0\n", "scene_time: expected finite values"),
         ("scene_time,cam01\n0.0,1\n0.1,0\n", "cam01: expected frame indices from 0 that never decrease"),
         ("scene_time,cam01\n0.0,-2\n", "cam01: expected frame indices from 0"),
+        ("scene_time,cam01\n0.0,99999999999999999999\n", "expected frame indices of at most 64 bits"),
     ],
 )
 def test_a_table_that_breaks_its_contract_is_refused(tmp_path: Path, text: str, message: str) -> None:

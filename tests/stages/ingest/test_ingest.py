@@ -65,6 +65,7 @@ def test_recordings_are_described_and_the_unreadable_named_with_its_problem(
     assert camera is not None
     assert camera.camera_T_world[:3, 3].tolist() == [0.5, -1, 3]
     assert any("cam01: its principal point (540, 960) is far from the middle" in line for line in lines)
+    assert not any("copy" in line for line in lines)
     assert (rotated.width, rotated.height) == (320, 180), "upright; stored it is 180 x 320"
     problems = {video: entry.problem for video, entry in found.videos.items() if entry.problem}
     assert "not a video in a format that ghost reads" in problems.pop("text")
@@ -73,6 +74,17 @@ def test_recordings_are_described_and_the_unreadable_named_with_its_problem(
     assert "not a regular file" in problems.pop("pipe")
     assert problems == {}
     assert run("ingest", tmp_path)[1][-1].endswith("up to date (videos 6, unusable 4)")
+
+
+def test_two_copies_of_one_recording_are_named(tmp_path: Path, take: Path, zoo: dict[str, Path]) -> None:
+    for name in ("cam01", "cam03"):
+        (take / f"{name}.mp4").write_bytes(zoo["plain.mp4"].read_bytes())
+    (take / "cam02.mp4").symlink_to(zoo["rot90.mp4"])
+    code, lines = run("ingest", tmp_path)
+    assert code == 0, lines
+    said = [line for line in lines if "copy" in line]
+    assert len(said) == 1, lines
+    assert "cam03 is a copy of cam01, not another camera's recording" in said[0]
 
 
 def test_a_file_whose_name_is_no_video_id_is_left_out_with_a_warning(
@@ -120,7 +132,7 @@ def test_a_calibration_that_breaks_its_contract_is_refused(tmp_path: Path, take:
     ("document", "message"),
     [
         ([], "expected an object of cameras, got list"),
-        ({"cam01": MATRIX}, "cam01.intrinsics: expected 3x3 numbers, got None"),
+        ({"cam01": MATRIX}, "cam01: expected an object with intrinsics, distortion, camera_T_world, got list"),
         ({"cam01": {"intrinsics": MATRIX[:2]}}, "expected 3x3 numbers"),
         ({"cam01": {"intrinsics": [[1, 2], [3, 4], [5, 6]]}}, "expected 3x3 numbers"),
         ({"cam01": {"intrinsics": [["1", 0, 0], [0, 1, 0], [0, 0, 1]]}}, "expected 3x3 numbers"),

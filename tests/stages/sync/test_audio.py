@@ -7,8 +7,11 @@ import pytest
 
 from benchmarks.simulation.sound import RATE, Camera, Source, record, true_offset, walker
 from common.artifacts.sound import Sound
+from stages.sync import audio
 from stages.sync.audio import LAG, PATH, audio_clue, robust_line
-from stages.sync.hearing import BANDS, hear
+from stages.sync.audio_delay import Delays
+from stages.sync.audio_search import Line, Matches
+from stages.sync.hearing import BANDS, HOP, hear
 
 GRID, REACH = 30.0, 25.0  # Hz, s
 NEAR, FAR = Camera((2.0, 2.0), start=3.0), Camera((4.0, 2.0), start=9.4)
@@ -172,6 +175,33 @@ def test_a_gap_counts_as_silence():
     assert 500 <= lost <= 506, lost
     assert gap.bands.shape == (BANDS, len(gap.known))
     assert not gap.bands[:, ~gap.known].any()
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100])
+def test_loudness_keeps_the_time_at_any_sample_rate(rate):
+    samples = np.random.default_rng(0).normal(0, 10, 60 * rate)
+    samples[50 * rate : 50 * rate + rate // 50] *= 500
+    heard = hear(Sound(samples.astype(np.int16), rate, 2.0, np.array([[30 * rate, 40 * rate]])))
+    loudest = heard.times[heard.bands.sum(axis=0).argmax()]
+    assert loudest == pytest.approx(52.01, abs=0.02), f"{loudest - 52.01:.3f} s off"
+    unknown = heard.times[~heard.known]
+    assert (unknown[0], unknown[-1]) == pytest.approx((32, 42), abs=0.03)
+
+
+def test_the_score_is_highest_at_the_offset_that_is_answered(monkeypatch):
+    """Also where the waveforms prefer another line than the search did, one of another slope and moment."""
+    lines = (Line(3.0, 0.0, 0.0, 60.0, 7.5), Line(7.0 + 2e-3 * 500, 2e-3, 500.0, 60.0, 7.0))
+    offsets = np.arange(-1000, 1001) * HOP
+    score = np.zeros(2001)
+    score[1300], score[1700] = 7.5, 7.0
+    matches = Matches(lines, offsets, score, reference=0.0)
+    said = iter((Delays(np.zeros(0), np.zeros(0), 0, 0.0), Delays(np.array([500.0]), np.array([8.0]), 30, 8.0)))
+    monkeypatch.setattr(audio, "search", lambda *_, **__: matches)
+    monkeypatch.setattr(audio, "delays", lambda *_, **__: next(said))
+    clue = audio_clue("left", None, "right", None, rate=100.0, max_offset=20.0)
+    assert (clue.offset, clue.moment, clue.z) == (8.0, 500.0, 8.0)
+    assert clue.offsets[clue.score.argmax()] == pytest.approx(8.0, abs=0.01)
+    assert clue.score.max() == pytest.approx(8.0)
 
 
 def test_a_line_is_not_bent_by_a_fifth_of_wrong_points_and_knows_its_error():

@@ -90,7 +90,7 @@ def _directly(side: list[int], others: list[int], starts: np.ndarray, curves: Ma
 
 
 def _varied_scene(seed: int, videos: int = 5) -> tuple[np.ndarray, dict]:
-    """Pairs of different reach, overlap and numbers of couples, with lags that cannot be judged, and one pair missing."""
+    """Pairs of different reach, overlap and numbers of couples, some lags not judged, and one pair missing."""
     rng = np.random.default_rng(seed)
     starts = np.r_[0, rng.uniform(-60, 60, videos - 1)]
     curves = {}

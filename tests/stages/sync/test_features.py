@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from benchmarks.simulation.cameras import LEVELS, LEGS, mirrored, observe
+from benchmarks.simulation.cameras import LEGS, LEVELS, mirrored, observe
 from benchmarks.simulation.motion import simulate_motion
 from common.skeletons import INDEX, MHR70
 from stages.sync import features as module

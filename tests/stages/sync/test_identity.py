@@ -113,6 +113,9 @@ def test_no_assignment_is_worth_more_than_the_evidence():
         [sum(squares[u, v] for u, v in enumerate(order)) for order in itertools.permutations(range(4), 3)], axis=0
     )
     assert (couples.evidence >= best - 1e-9).all()
+    turned = (couples.score.swapaxes(0, 1), couples.together[::-1])
+    turned_about = Couples(couples.r.swapaxes(0, 1), couples.overlap.swapaxes(0, 1), *turned)
+    np.testing.assert_allclose(turned_about.evidence, couples.evidence)
     one = _of([[_curve(5, rng)]])
     np.testing.assert_allclose(one.evidence, one.score[0, 0].astype(np.float64) ** 2)
 

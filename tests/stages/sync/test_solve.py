@@ -7,9 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
-from benchmarks.simulation.cameras import LEVELS, Scene, observe, simulate_scene
+from benchmarks.simulation.cameras import LEVELS, Outlier, Scene, observe, simulate_scene
+from benchmarks.simulation.geometry import simulate_calibrated_scene
 from benchmarks.simulation.motion import simulate_motion
 from common.errors import BadInput
+from stages.sync.clues import Clue
 from stages.sync.result import Synchronization, Verdict
 from stages.sync.solve import solve
 from stages.sync.tracks import PersonTrack, VideoTracks
@@ -359,3 +361,102 @@ def test_single_precision_bodies_give_the_same_starts():
     ]
     expected = [v.start_time for v in solve(scene.videos).videos]
     assert [v.start_time for v in solve(videos).videos] == pytest.approx(expected, abs=1e-5)
+
+
+def test_clocks_that_run_fast_and_slow_are_found_and_right_throughout():
+    scene = simulate_scene(np.random.default_rng(4), cameras=4, seconds=240, level="easy", ppm=1000.0)
+    answer = solve(scene.videos)
+    found = np.array([v.rate for v in answer.videos])
+    relative = (found / found[0]) / (scene.rates / scene.rates[0]) - 1
+    assert np.abs(relative).max() < 20e-6, f"{1e6 * np.abs(relative).max():.1f} ppm off"
+    for pts in (0.0, 239.0):
+        said = np.array([v.start_time + v.rate * pts for v in answer.videos])
+        error = said / found[0] - (scene.start_times + scene.rates * pts) / scene.rates[0]
+        assert np.ptp(error) * 30 < 0.2, f"{np.ptp(error) * 30:.3f} frames apart at {pts} s"
+
+
+def test_equal_clocks_have_a_rate_of_exactly_one_and_the_same_starts_as_without_the_fit():
+    (scene,) = _scenes(1, 5, cameras=3, seconds=120, level="medium")
+    fitted, plain = solve(scene.videos), solve(scene.videos, fit_rates=False)
+    assert [v.rate for v in fitted.videos] == [1.0] * 3
+    assert [v.start_time for v in fitted.videos] == [v.start_time for v in plain.videos]
+    assert all(0 < v.rate_half_width < 1e-3 for v in fitted.videos if v.rate_half_width is not None)
+
+
+def test_a_mirrored_camera_is_named_and_placed_by_its_mirror_image():
+    scene = simulate_scene(
+        np.random.default_rng(6), cameras=5, seconds=40, level="medium", outliers={2: Outlier.MIRRORED}
+    )
+    answer = solve(scene.videos)
+    assert [v.mirrored for v in answer.videos] == [False, False, True, False, False]
+    odd = answer.videos[2]
+    assert odd.verdict is Verdict.UNCERTAIN
+    assert "mirror image" in odd.reasons[0]
+    assert _errors(answer, scene).max() < 1
+
+
+def _clue(a: str, b: str, offset: float, *, z: float = 8.0, deviation: float = 0.01, kind: str = "audio") -> Clue:
+    offsets = np.arange(-20, 20, 1 / 30)
+    score = np.where(np.abs(offsets - offset) <= 0.05, z, 0.3).astype(np.float32)
+    return Clue(kind, a, b, offset, deviation, z, moment=5.0, overlap=20.0, offsets=offsets, score=score)
+
+
+def test_sound_places_cameras_that_show_nobody():
+    videos = [VideoTracks(name, ()) for name in "abc"]
+    answer = solve(videos, clues=[_clue("a", "b", 1.5), _clue("b", "c", 2.0), _clue("a", "c", 3.5)])
+    assert [v.start_time for v in answer.videos] == pytest.approx([0.0, 1.5, 3.5], abs=1e-6)
+    assert {v.verdict for v in answer.videos} == {Verdict.OK}
+    assert answer.evidence == ("motion", "audio")
+    assert all(v.half_width == pytest.approx(1.96 * 0.01, rel=0.5) for v in answer.videos)
+
+
+def test_a_clue_told_the_other_way_round_says_the_same():
+    videos = [VideoTracks(name, ()) for name in "ab"]
+    forth, back = solve(videos, clues=[_clue("a", "b", 1.5)]), solve(videos, clues=[_clue("b", "a", -1.5)])
+    assert [v.start_time for v in forth.videos] == pytest.approx([v.start_time for v in back.videos])
+
+
+def test_sound_connects_what_motion_cannot_and_says_what_it_contributed():
+    (scene,) = _scenes(1, 14, cameras=3, seconds=30)
+    videos = [*scene.videos, VideoTracks("blind", ())]
+    answer = solve(videos, clues=[_clue("cam1", "blind", 4.0)])
+    starts = {v.video: v.start_time for v in answer.videos}
+    assert starts["blind"] - starts["cam1"] == pytest.approx(4.0, abs=0.01)
+    shares = {c.kind: c.weight for c in answer.videos[3].contributions}
+    assert shares["audio"] > 0.9
+    (pair,) = (p for p in answer.pairs if p.b == "blind" and p.a == "cam1")
+    assert pair.contributions[0].kind == "audio"
+
+
+def test_sound_that_contradicts_the_motion_of_all_is_set_aside_and_said():
+    (scene,) = _scenes(1, 15, cameras=4, seconds=30)
+    true = scene.start_times[1] - scene.start_times[0]
+    plain = solve(scene.videos)
+    answer = solve(scene.videos, clues=[_clue("cam1", "cam2", true + 0.7, z=6.0)])
+    assert [v.start_time for v in answer.videos] == pytest.approx([v.start_time for v in plain.videos], abs=1e-3)
+    assert any("audio says otherwise" in reason for v in answer.videos[:2] for reason in v.reasons)
+    (pair,) = (p for p in answer.pairs if (p.a, p.b) == ("cam1", "cam2"))
+    assert [c.used for c in pair.contributions if c.kind == "audio"] == [False]
+
+
+def test_evidence_that_is_switched_off_does_not_count():
+    (scene,) = _scenes(1, 16, cameras=2, seconds=30)
+    true = scene.start_times[1] - scene.start_times[0]
+    wrong = [_clue("cam1", "cam2", true + 3.0)]
+    only_motion = solve(scene.videos, clues=wrong, evidence=("motion",))
+    assert np.diff([v.start_time for v in only_motion.videos]) == pytest.approx([true], abs=0.05)
+    only_sound = solve(scene.videos, clues=wrong, evidence=("audio",))
+    assert np.diff([v.start_time for v in only_sound.videos]) == pytest.approx([true + 3.0], abs=1e-6)
+    assert only_sound.evidence == ("audio",)
+
+
+def test_calibrated_cameras_sharpen_the_starts():
+    without, with_cameras = [], []
+    for seed in range(4):
+        scene = simulate_calibrated_scene(np.random.default_rng(seed), cameras=2, seconds=20, level="medium")
+        without.append(_errors(solve(scene.videos, evidence=("motion",)), scene).max())
+        answer = solve(scene.videos)
+        with_cameras.append(_errors(answer, scene).max())
+        assert answer.evidence == ("motion", "calibration")
+        assert {c.kind for c in answer.videos[0].contributions} == {"motion", "calibration"}
+    assert np.mean(with_cameras) < 0.8 * np.mean(without), f"{with_cameras} against {without}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import multiprocessing
 import os
 import sys
@@ -12,7 +11,6 @@ import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -66,9 +64,7 @@ def run_trial(cell: Cell, trial: int, half: Half) -> metrics.Record:
 
 
 def _solve(scene: Scene, cell: Cell) -> Synchronization:
-    known = "fit_rates" in inspect.signature(solve).parameters
-    options: dict[str, Any] = {"fit_rates": cell.fit_rates} if known else {}
-    return solve(scene.videos, **options)
+    return solve(scene.videos, fit_rates=cell.fit_rates)
 
 
 def record(

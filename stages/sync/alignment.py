@@ -34,9 +34,10 @@ LEAST_SNR = 0.01  # of the best coordinate's: what agrees less is left out
 BLOCK = 2.0  # s: longer than the memory of an estimator's errors
 MIN_BLOCKS = 8  # shorter recordings are cut into this many blocks
 DRAWS = 200
+CHUNK = 1 << 9  # steps that are looked at at once: they fit into a cache, and long recordings need no more memory
 REACH = 4 / 30  # s around the start in which a redrawn peak may lie
 CORRELATION_TIME = 0.25  # s over which the errors of a start are related: blocks shorter than BLOCK share them
-RESOLUTION = 0.0001  # s: half width below which no interval goes; interpolation between steps is no better
+RESOLUTION = 0.00005  # s: half width below which no interval goes; interpolation between steps is no better
 SHORT = 3.0  # s of seen time below which there is one movement only, in which every camera's estimator errs its own way
 SHORT_BIAS = 0.03  # s: half width for that; on cuts of real video of 0.8-1.5 s
 
@@ -224,6 +225,19 @@ class _Scene:
             _add(total[view.person], signal, self.position(k), 1.0)
         return total
 
+    def products(self, signals: Sequence[Singles]) -> Floats:
+        """(columns, columns): products of the sums of every person's views, summed over time and persons."""
+        columns = signals[0].shape[1]
+        out = np.zeros((columns, columns))
+        for person in {view.person for view in self.views}:
+            shown = [k for k, view in enumerate(self.views) if view.person == person]
+            for begin in range(0, self.length, CHUNK):  # the sums of a long recording would take much memory
+                total = np.zeros((columns, min(CHUNK, self.length - begin)), np.float32).T  # along time, as features
+                for k in shown:
+                    _add(total, signals[k], self.position(k) - begin, 1.0)
+                out += total.T @ total
+        return out
+
     def basis(self) -> _Basis:
         """The coordinates, from how the views agree where they are now."""
         own, together, own_count, together_count = (np.zeros(1) for _ in range(4))
@@ -234,10 +248,8 @@ class _Scene:
             own, own_count = own + same, own_count + known
             together = together - keep * same - mix * (next_step + next_step.T)
             together_count = together_count - keep * known - mix * (next_known + next_known.T)
-        for total in self.sums([view.features.values for view in self.views]).values():
-            together = together + total.T @ total
-        for count in self.sums(self.masks).values():
-            together_count = together_count + count.T @ count
+        together = together + self.products([view.features.values for view in self.views])
+        together_count = together_count + self.products(self.masks)
         variance = own / np.maximum(own_count, 1)
         agreement = together / np.maximum(together_count, 1)
         spread = np.diag(variance)
@@ -284,62 +296,81 @@ class _Comparison:
         for k, view in enumerate(scene.views):
             if view.video != video:
                 continue
-            values, known = self.signals[k], self.known[k]
-            length, (first, fraction) = len(values), _split(scene.position(k))
-            others, seen = (
-                _others(total[view.person], signal, first, fraction, radius)
-                for total, signal in ((self.total, values), (self.count, known))
-            )
+            values, known, position = self.signals[k], self.known[k][:, 0], scene.position(k)
+            length, (first, fraction) = len(values), _split(position)
+            seen = _others(self.count[view.person], self.known[k], position, slice(-radius, length + radius))[:, 0]
             there = seen > 0.5
-            others = np.where(there, others / np.maximum(seen, 0.5), 0).astype(np.float32)
             middle = slice(radius, radius + length)
             both = there[middle] & (known > 0)
             if not both.any():
                 continue
             weights = self.basis.weights(others=float(seen[middle][both].mean()))
-            if centred:
-                values = (values - values.mean(0, where=both)) * known
-                others = (others - others[middle].mean(0, where=both)) * there
-            energy, energy_others = np.square(values) @ weights, np.square(others) @ weights
-            weighted = values * weights
+            share = there / np.maximum(seen, np.float32(0.5))
             number = ((np.arange(length) + (first + fraction)) // scene.block).astype(np.int64)
-            edges = np.flatnonzero(np.diff(number, prepend=-1))
-            rows = number[edges]
-            for lag in range(2 * radius + 1):
-                at = slice(lag, lag + length)
-                series = (
-                    np.einsum("tq,tq->t", weighted, others[at]),
-                    energy * there[at, 0],
-                    known[:, 0] * energy_others[at],
+            for begin in range(0, length, length if centred else CHUNK):
+                rows = slice(begin, length if centred else min(begin + CHUNK, length))
+                around = slice(rows.start, rows.stop + 2 * radius)
+                mine, here, known_here = values[rows], there[around], known[rows]
+                others = _others(
+                    self.total[view.person], values, position, slice(rows.start - radius, rows.stop + radius)
                 )
-                for part, values_at in zip(out, series, strict=True):
-                    part[rows, lag] += np.add.reduceat(values_at, edges, dtype=np.float64)
+                others *= share[around, None]
+                if centred:
+                    mine = (mine - mine.mean(0, where=both[:, None])) * known_here[:, None]
+                    others = (others - others[middle].mean(0, where=both[:, None])) * here[:, None]
+                weighted = mine * weights
+                energy, energy_others = np.einsum("tq,tq->t", weighted, mine), np.square(others) @ weights
+                edges = np.flatnonzero(np.diff(number[rows], prepend=-1))
+                series = np.empty((3, len(mine)), np.float32)
+                for lag in range(2 * radius + 1):
+                    at = slice(lag, lag + len(mine))
+                    np.einsum("tq,tq->t", weighted, others[at], out=series[0])
+                    np.multiply(energy, here[at], out=series[1])
+                    np.multiply(known_here, energy_others[at], out=series[2])
+                    out[:, number[rows][edges], lag] += np.add.reduceat(series, edges, axis=1, dtype=np.float64)
         return out if out[1].any() and out[2].any() else None
 
 
 def _self_products(signal: Singles) -> tuple[Floats, Floats]:
     """(columns, columns): products summed over time, of an instant with itself and with the next one."""
-    whole = np.ascontiguousarray(signal)
-    return (whole.T @ whole).astype(np.float64), (whole[1:].T @ whole[:-1]).astype(np.float64)
+    columns = signal.shape[1]
+    same, next_step = np.zeros((columns, columns)), np.zeros((columns, columns))
+    for begin in range(0, len(signal), CHUNK):
+        part = np.ascontiguousarray(signal[begin : begin + CHUNK + 1])
+        first = part[:CHUNK]
+        same += first.T @ first
+        next_step += part[1:].T @ first[: len(part) - 1]
+    return same, next_step
 
 
 def _add(total: Singles, signal: Singles, position: float, sign: float) -> None:
-    """Adds a signal at a position between two steps, by linear interpolation, in place."""
+    """Adds a signal at a position between two steps, by linear interpolation, in place; what lies outside is lost."""
     first, fraction = _split(position)
-    end = first + len(signal)
-    total[first:end] += np.float32(sign * (1 - fraction)) * signal
-    total[first + 1 : end + 1] += np.float32(sign * fraction) * signal
+    for start, weight in ((first, 1 - fraction), (first + 1, fraction)):
+        rows = slice(max(0, start), min(len(total), start + len(signal)))
+        if rows.stop > rows.start and weight:
+            total[rows] += np.float32(sign * weight) * signal[rows.start - start : rows.stop - start]
 
 
-def _others(total: Singles, own: Singles, first: int, fraction: float, radius: int) -> Singles:
-    """(length + 2 * radius, columns): the sum without one's own part, at one's own instants and some around them."""
-    length = len(own)
-    low, high = first - radius, first + length + radius + 1
+def _others(total: Singles, own: Singles, position: float, instants: slice) -> Singles:
+    """(instants, columns): the sum without one's own part, at some of one's own instants and some around them.
+
+    Args:
+        total: on the scene's clock.
+        own: part of it.
+        position: of the own one in the sum.
+        instants: of one's own; they may lie before the first and after the last one.
+    """
+    first, fraction = _split(position)
+    low, high = first + instants.start, first + instants.stop + 1
     room = slice(max(0, low), min(len(total), high))
     rest = np.zeros((high - low, total.shape[1]), np.float32)
     rest[room.start - low : room.stop - low] = total[room]
-    _add(rest, own, radius + fraction, -1.0)
-    return np.float32(1 - fraction) * rest[:-1] + np.float32(fraction) * rest[1:]
+    _add(rest, own, position - low, -1.0)
+    out = np.float32(1 - fraction) * rest[:-1]
+    rest *= np.float32(fraction)
+    out += rest[1:]
+    return out
 
 
 def _split(position: float) -> tuple[int, float]:

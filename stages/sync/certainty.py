@@ -23,8 +23,8 @@ from stages.sync.pairwise import APART, MIN_FAR_LAGS, MIN_OVERLAP, PRIOR_NOISE, 
 Floats = NDArray[np.float64]
 
 TOLERANCE = 0.1  # s: three frames of 30 fps
-MIN_VIDEO_Z = 5.5  # of 100 videos of another scene, in simulated scenes of 30 s, 97 stay below; right ones reach 6-16
-CHOICE = 0.45  # z that each factor e of couples to choose from is worth: 97 of 100 of the best of 9 stay below 6.5
+MIN_VIDEO_Z = 5.35  # of 100 videos of another scene, in simulated scenes of 30 s, 97 stay below; right ones reach 6-16
+CHOICE = 0.5  # z that each factor e of couples to choose from is worth: 97 of 100 of the best of 9 stay below 6.5
 MIN_SHARED = 5.0  # s that a placed video shares with another, on average: one raised arm looks like the next
 MIN_STRENGTH = 1.5  # sqrt(s), of a video placed in recordings of under 20 s: 19 of 20 strangers stay below 1.35
 

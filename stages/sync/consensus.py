@@ -40,9 +40,7 @@ def weighted_starts(count: int, i: Indices, j: Indices, lags: Floats, weights: F
     return starts
 
 
-def robust_starts(
-    count: int, i: Indices, j: Indices, lags: Floats, weights: Floats, *, rate: float, scale: float | None = None
-) -> Floats:
+def robust_starts(count: int, i: Indices, j: Indices, lags: Floats, weights: Floats, *, rate: float) -> Floats:
     """Starts that most of the weighted edges agree on.
 
     Minimises sum_e weights_e rho(x_e / c) with the Geman-McClure rho(x) = x² / (1 + x²) by iteratively reweighted least
@@ -57,7 +55,6 @@ def robust_starts(
         lags: (edges,) grid steps.
         weights: (edges,) not negative.
         rate: grid steps per second.
-        scale: start the graduation at this many steps and try no stars: for lags known to be nearly right.
 
     Returns:
         (count,) grid steps.
@@ -81,8 +78,8 @@ def robust_starts(
         return starts
 
     starts = weighted_starts(count, i, j, lags, weights)
-    best = descend(starts, scale or max(final, float(np.abs(residual(starts)).max())))
-    if scale is None and 2 < count <= MAX_STARS:
+    best = descend(starts, max(final, float(np.abs(residual(starts)).max())))
+    if 2 < count <= MAX_STARS:
         between = np.full((count, count), np.nan)
         between[i, j], between[j, i] = lags, -lags
         np.fill_diagonal(between, 0.0)

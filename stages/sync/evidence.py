@@ -119,8 +119,12 @@ def gather(
     moving = [v for v, found in enumerate(features) if found]
     origins = [grids[v].origin for v in moving]
     furthest = int(np.ceil((max_offset + (max(origins) - min(origins) if origins else 0.0)) * rate / stride))
-    reach = furthest if clues else max(0, min(int(np.ceil(length / stride)) - 1, furthest))
+    reach = max(0, min(int(np.ceil(length / stride)) - 1, furthest))
     evidence = Evidence(rate, stride, centred, grids, tracks, features, {}, [], max_offset, reach, {})
+    if clues:  # sound may be heard together where nobody is seen
+        told = [clue.lag for said in lagged_clues(evidence, clues, videos, rates).values() for clue in said]
+        reach = min(furthest, max(reach, int(np.ceil(max(map(abs, told)))) + 1))
+        evidence = replace(evidence, reach=reach)
     lagged = lagged_clues(evidence, clues, videos, rates)
     pairs = list(itertools.combinations(moving, 2))
     return replace(

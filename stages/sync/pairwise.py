@@ -192,7 +192,7 @@ def correlate(
     known = [np.array([np.broadcast_to(f.mask.any(axis=0), counted) for f in side]) for side in tracks]
     shared = np.maximum((known[0][i] & known[-1][j]).sum(1), 1).astype(kind)
     asked = np.maximum(least, 1.0).astype(kind)
-    eps = np.finfo(kind).eps
+    eps = 32 * float(np.finfo(kind).eps)  # measured: transforms lose some five bits
     r, seen = (np.empty((len(couples), lags), np.float32) for _ in range(2))
     for begin in range(0, len(couples), at_once):
         part = slice(begin, begin + at_once)
@@ -263,39 +263,38 @@ def in_units_of_noise(r: Singles, overlap: Singles, *, rate: float) -> Singles:
         rate: grid steps per second.
     """
     out = np.empty_like(r)
-    at_once = max(1, BLOCK_BYTES // (r.shape[1] * r.itemsize))
-    for begin in range(0, len(r), at_once):
-        part = slice(begin, begin + at_once)
-        height = strength(r[part], overlap[part])
-        count, variance = _away_from(height.argmax(1), height, r[part] > EXCLUDED, rate=rate)
-        np.maximum(height, 0, out=out[part])
-        out[part] /= noise(count, variance, rate=rate)[:, None]
+    for k, (curve, seen) in enumerate(zip(r, overlap, strict=True)):
+        height = strength(curve, seen)
+        spread = noise(*_away_from(int(height.argmax()), height, curve > EXCLUDED, rate=rate), rate=rate)
+        np.maximum(height, 0, out=out[k])
+        out[k] /= np.float32(spread)
     return out
 
 
 def curve_noise(curve: Curve, *, rate: float) -> float:
     """Standard deviation of a curve's strength away from its peak."""
-    height = curve.strength[None]
-    return float(noise(*_away_from(height.argmax(1), height, curve.allowed, rate=rate), rate=rate)[0])
+    height = curve.strength
+    return float(noise(*_away_from(int(height.argmax()), height, curve.allowed, rate=rate), rate=rate))
 
 
 def _away_from(
-    tops: NDArray[np.int64], height: NDArray[np.floating], allowed: NDArray[np.bool_], *, rate: float
-) -> tuple[NDArray[np.int64], Floats]:
-    """(curves,) number of allowed lags that lie more than APART from the top, and the variance of the heights there.
+    top: int, height: NDArray[np.floating], allowed: NDArray[np.bool_], *, rate: float
+) -> tuple[np.float64, np.float64]:
+    """Number of allowed lags that lie more than APART from the top, and the variance of the heights there.
 
     Args:
-        tops: (curves,) index of the top.
-        height: (curves, lags), 0 where not allowed.
+        top: its index.
+        height: (lags,), 0 where not allowed.
         allowed: likewise.
         rate: grid steps per second.
     """
-    far = allowed & (np.abs(np.arange(height.shape[1]) - tops[:, None]) > APART * rate)
-    there = height * far
-    count = np.count_nonzero(far, axis=1)
-    divisor = np.maximum(count, 1)
-    mean = there.sum(1, dtype=np.float64) / divisor
-    return count, np.square(there).sum(1, dtype=np.float64) / divisor - np.square(mean)
+    width = int(APART * rate)
+    near = slice(max(0, top - width), top + width + 1)
+    heights = height.astype(np.float64)
+    count = np.count_nonzero(allowed) - np.count_nonzero(allowed[near])
+    mean = (heights.sum() - heights[near].sum()) / max(count, 1)
+    square = (heights @ heights - heights[near] @ heights[near]) / max(count, 1)
+    return np.float64(count), np.float64(max(0.0, square - mean * mean))
 
 
 def highest(curve: Curve, *, near: float, radius: float) -> tuple[float, float]:
@@ -329,7 +328,7 @@ def find_peak(curve: Curve, *, rate: float, near: float | None = None, radius: f
         fraction = fraction_of_peak(*curve.r[k - 1 : k + 2])
     z = 0.0
     if r[k] > 0:
-        count, variance = _away_from(np.array([k]), curve.strength[None], curve.allowed, rate=rate)
-        if count[0] >= MIN_FAR_LAGS * rate / 30:
-            z = float(curve.strength[k] / noise(count, variance, rate=rate)[0])
+        count, variance = _away_from(k, curve.strength, curve.allowed, rate=rate)
+        if count >= MIN_FAR_LAGS * rate / 30:
+            z = float(curve.strength[k] / noise(count, variance, rate=rate))
     return Peak(float(lags[k] + fraction), float(r[k]), z, float(curve.overlap[k]) / curve.couples)

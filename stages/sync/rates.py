@@ -79,10 +79,11 @@ def rates_of_pairs(
     if longest < MIN_SPAN * rate:
         return None
     signals = [np.ascontiguousarray(view.features.values @ projection) for view in views]
+    energies = [np.einsum("tq,tq->t", signal, signal) for signal in signals]
     known = [view.features.mask.mean(1, dtype=np.float32) for view in views]
     slopes, variances = {}, {}
     for i, j in _partners(len(starts), views):
-        drift = _drift(starts, views, signals, known, i, j, rate=rate)
+        drift = _drift(starts, views, signals, energies, known, i, j, rate=rate)
         if drift is not None:
             slopes[i, j], variances[i, j] = drift
     return _consensus(len(starts), slopes, variances)
@@ -163,6 +164,7 @@ def _drift(
     starts: Floats,
     views: Sequence[View],
     signals: Sequence[NDArray[np.float32]],
+    energies: Sequence[NDArray[np.float32]],
     known: Sequence[NDArray[np.float32]],
     i: int,
     j: int,
@@ -186,25 +188,22 @@ def _drift(
     reach = max(round(LEAST_REACH * rate), int(LARGEST_RATE / 2 * (end - begin)))
     sums = np.zeros((4, hops, 2 * reach + 1))
     for a, b in couples:
-        shift = views[b].features.begin - views[a].features.begin
-        for k, lag in enumerate(range(middle - reach, middle + reach + 1)):
-            at = lag + shift
-            first, last = max(0, -at), min(len(signals[b]), len(signals[a]) - at)
-            if last <= first:
-                continue
-            x, y = signals[a][first + at : last + at], signals[b][first:last]
-            mx, my = known[a][first + at : last + at], known[b][first:last]
-            position = starts[j] + views[b].features.begin - begin + np.arange(first, last)
-            number = (position // hop).astype(np.int64)
-            edges = np.flatnonzero(np.diff(number, prepend=-1))
-            series = (
-                np.einsum("tq,tq->t", x, y),
-                np.einsum("tq,tq->t", x, x) * my,
-                np.einsum("tq,tq->t", y, y) * mx,
-                mx * my,
-            )
-            for part, values in zip(sums, series, strict=True):
-                part[number[edges], k] += np.add.reduceat(values, edges, dtype=np.float64)
+        lowest = middle - reach + views[b].features.begin - views[a].features.begin
+        length = len(signals[b])
+        x, energy_x, mask_x = (
+            _cut(whole, lowest, length + 2 * reach) for whole in (signals[a], energies[a], known[a])
+        )
+        position = starts[j] + views[b].features.begin - begin + np.arange(length)
+        number = (position // hop).astype(np.int64)
+        edges = np.flatnonzero(np.diff(number, prepend=-1))
+        series = np.empty((4, length), np.float32)
+        for k in range(2 * reach + 1):
+            at = slice(k, k + length)
+            np.einsum("tq,tq->t", x[at], signals[b], out=series[0])
+            np.multiply(energy_x[at], known[b], out=series[1])
+            np.multiply(energies[b], mask_x[at], out=series[2])
+            np.multiply(mask_x[at], known[b], out=series[3])
+            sums[:, number[edges], k] += np.add.reduceat(series, edges, axis=1, dtype=np.float64)
     windows = sums[:, :-1] + sums[:, 1:]  # two hops each
     product, energy_a, energy_b, overlap = windows
     r = product / np.sqrt(np.maximum(energy_a * energy_b, 1e-12))
@@ -224,6 +223,15 @@ def _drift(
     return robust_slope(np.array(times), np.array(lags), 1 / np.array(variance), overlapping=WINDOW / HOP)
 
 
+def _cut(values: NDArray[np.float32], first: int, length: int) -> NDArray[np.float32]:
+    """(length, ...) from the first row on, which may lie before the values; 0 where there are none."""
+    out = np.zeros((length, *values.shape[1:]), np.float32)
+    inside = slice(max(0, first), max(0, min(len(values), first + length)))
+    if inside.stop > inside.start:
+        out[inside.start - first : inside.stop - first] = values[inside]
+    return out
+
+
 def robust_slope(times: Floats, values: Floats, weights: Floats, *, overlapping: float) -> tuple[float, float]:
     """Slope of a weighted line that outliers do not bend, and its variance.
 
@@ -237,14 +245,14 @@ def robust_slope(times: Floats, values: Floats, weights: Floats, *, overlapping:
         overlapping: how many neighbouring points share their data.
     """
     a, b = np.triu_indices(len(times), 1)
-    slope = float(np.median((values[b] - values[a]) / (times[b] - times[a])))
-    level = float(np.median(values - slope * times))
+    slope = _median((values[b] - values[a]) / (times[b] - times[a]))
+    level = _median(values - slope * times)
     trust = weights
     for _ in range(10):
         residual = values - slope * times - level
         scaled = np.abs(residual) * np.sqrt(weights)
-        scale = max(1.4826 * float(np.median(scaled)), 1e-9)
-        trust = weights * np.square(np.clip(1 - np.square(scaled / (4.685 * scale)), 0, None))
+        scale = max(1.4826 * _median(scaled), 1e-9)
+        trust = weights * np.square(np.maximum(1 - np.square(scaled / (4.685 * scale)), 0))
         if trust.sum() <= 0:
             trust = weights
             break
@@ -262,6 +270,12 @@ def robust_slope(times: Floats, values: Floats, weights: Floats, *, overlapping:
     spread = float(trust @ np.square(times - mean) / trust.sum()) * used
     inflation = float(stdtrit(max(freedom, 1.0), 0.975) / 1.96) ** 2
     return slope, inflation * variance / max(spread, 1e-9)
+
+
+def _median(values: Floats) -> float:
+    """Of few values numpy's own takes ten times as long."""
+    ordered = np.sort(values)
+    return float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def _consensus(count: int, slopes: Mapping[Pair, float], variances: Mapping[Pair, float]) -> ClockRates | None:

@@ -84,7 +84,9 @@ def answer(
     for v, video in enumerate(videos):
         if v not in starts:
             has_bodies = video.video not in without_bodies
-            starts[v] = _unknown(video, v, evidence, first, videos=len(videos), has_bodies=has_bodies)
+            starts[v] = _unknown(
+                video, v, evidence, first, videos=len(videos), has_bodies=has_bodies, looked_at=looked_at
+            )
     for pair in evidence.couples:
         if pair not in pairs:
             pairs[pair] = _unrelated(videos, evidence, pair)
@@ -230,7 +232,9 @@ def _starts(
         rate, rate_width = clocks.of(k, v, first=group.number == 0)
         width = float(group.fused.half_widths[k])
         if rate != 1 and rate_width is not None:  # the start is told where the recording is, and reckoned back to PTS 0
-            middle = evidence.grids[v].origin + evidence.grids[v].length / evidence.rate / 2
+            moments = [clue.clue.moment for i, j, clue in group.clues if v in (i, j)]
+            seen = evidence.grids[v]
+            middle = seen.origin + seen.length / evidence.rate / 2 if seen.length else max(moments, default=0.0)
             width = float(np.hypot(width, rate_width * middle))
         half_width = width if np.isfinite(width) else None
         verdict, reasons, advice = judge_start(
@@ -289,9 +293,26 @@ def _cycle_residuals(group: Sequence[int], pairs: Mapping[Pair, PairOffset]) -> 
 
 
 def _unknown(
-    video: VideoTracks, v: int, evidence: Evidence, first: Placement | None, *, videos: int, has_bodies: bool
+    video: VideoTracks,
+    v: int,
+    evidence: Evidence,
+    first: Placement | None,
+    *,
+    videos: int,
+    has_bodies: bool,
+    looked_at: Sequence[str],
 ) -> VideoStart:
     """A video without a start, and why."""
+    if MOTION not in looked_at and videos > 1:
+        reason = "its sound has too little in common with the others', or it has none; motion was not looked at"
+        return VideoStart(
+            video.video,
+            None,
+            None,
+            Verdict.UNKNOWN,
+            reasons=(reason,),
+            advice=("Let motion count: --evidence motion,audio.",),
+        )
     doubt = nothing_to_compare(
         video, evidence.features[v], videos=videos, usable=len(evidence.usable), has_bodies=has_bodies
     )

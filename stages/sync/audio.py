@@ -24,6 +24,7 @@ PATH = 0.008  # sound takes 2.9 ms per metre; the source is 2.7 m nearer to one 
 LAG = 0.008  # sound against pictures in two cameras: EBU R37 allows each 5 ms early to 15 ms late, evenly that is 5.8
 PATH_DRIFT = 0.003  # by which the mean path difference of one half of a recording differs from that of the other
 
+CAMERA_BIAS = float(np.sqrt((PATH**2 + LAG**2) / 2))  # s: each camera's part of both; all its pairs share it
 COARSE = 0.011  # deviation of the search alone: what PATH and LAG leave of 16 ms rms in 43 noisy simulated pairs
 WINDOWS = 1200  # that are correlated at most
 SURE = 5.0  # z of the windows along a line

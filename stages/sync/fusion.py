@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 CONTRADICTION = 4.0  # standard deviations from the rest at which a measurement is set aside
-UNSURE = 0.05  # s added to what the rest says when that is judged: an interval is a guess as well
+LEAST_NOISE = 0.001  # s
+OFF = 3.0  # standard deviations of a camera's own bias at which its measurements of that kind are set aside
+UNSURE = 0.01  # s added to what the rest says when that is judged: an interval is a guess as well
+TIE = 0.99  # of the worst contradiction: which of three that contradict each other is wrong, nobody can tell
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,9 @@ class Measurement:
         a: position of the first video.
         b: of the second.
         difference: start of b minus start of a, seconds.
-        deviation: its standard deviation, seconds.
+        deviation: its standard deviation, seconds, biases of the two cameras included.
+        bias: standard deviation of what each camera adds to all measurements of this kind, seconds: a microphone far
+            from the source is late in every pair. 0: pairs err independently.
     """
 
     kind: str
@@ -31,6 +36,12 @@ class Measurement:
     b: int
     difference: float
     deviation: float
+    bias: float = 0.0
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the part that is not the cameras' biases, seconds."""
+        return float(np.sqrt(max(self.deviation**2 - 2 * self.bias**2, 0.0))) + LEAST_NOISE
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,28 +80,48 @@ def fuse(motion: Floats, half_widths: Floats, measurements: Sequence[Measurement
     by_motion = _against_mean(moving)[seen]
     # the starts against the mean of the others are one more than they tell: n differences hold n - 1 starts
     weight = (1 - 1 / max(len(seen), 2)) * np.square(1.96 / half_widths[seen])
-    row = np.zeros((len(measurements), count))
+    said = np.array([m.difference for m in measurements])
+    precision = np.array([m.noise for m in measurements]) ** -2.0
+    # unknowns: the starts, and behind them the biases of those that have one
+    biased = sorted({(m.kind, v) for m in measurements if m.bias > 0 for v in (m.a, m.b)})
+    prior = np.array([max(m.bias for m in measurements if m.kind == kind and v in (m.a, m.b)) for kind, v in biased])
+    row = np.zeros((len(measurements), count + len(biased)))
     for k, m in enumerate(measurements):
         row[k, m.a], row[k, m.b] = -1, 1
-    said = np.array([m.difference for m in measurements])
-    precision = np.array([m.deviation for m in measurements]) ** -2.0
+        if m.bias > 0:
+            row[k, count + biased.index((m.kind, m.a))], row[k, count + biased.index((m.kind, m.b))] = -1, 1
+    motion_rows = np.pad(by_motion, ((0, 0), (0, len(biased))))
+    prior_rows = np.pad(np.eye(len(biased)), ((0, 0), (count, 0)))
     used = np.ones(len(measurements), bool)
     while True:
-        design = np.vstack([by_motion, row[used]])
-        target, trust = np.concatenate([by_motion @ motion, said[used]]), np.r_[weight, precision[used]]
+        design = np.vstack([motion_rows, row[used], prior_rows])
+        target = np.concatenate([by_motion @ motion, said[used], np.zeros(len(biased))])
+        trust = np.r_[weight, precision[used], prior**-2.0]
         information = design.T * trust @ design
         covariance = np.linalg.pinv(information, hermitian=True)
-        starts = covariance @ (design.T * trust) @ target
+        solution = covariance @ (design.T * trust) @ target
+        if not used.any():
+            break
+        # a bias that is larger than biases are: the sound of that camera is off its pictures, or its motion is wrong
+        shrunk = np.sqrt(np.maximum(prior**2 - np.diag(covariance)[count:], 1e-12))
+        excess_bias = np.abs(solution[count:]) / np.maximum(shrunk, 0.1 * prior)
+        if len(biased) and excess_bias.max() > OFF:
+            kind, v = biased[int(excess_bias.argmax())]
+            used &= np.array([m.kind != kind or v not in (m.a, m.b) for m in measurements])
+            continue
         # what all others say of each measurement, without solving again (deleted residuals; Cook and Weisberg 1982)
         leverage = np.einsum("ki,ij,kj->k", row[used], covariance, row[used]) * precision[used]
         alone = leverage > 1 - 1e-6  # nothing else connects the two
         rest = np.where(alone, 1.0, 1 - leverage)
-        deleted = np.abs(said[used] - row[used] @ starts) / rest
+        deleted = np.abs(said[used] - row[used] @ solution) / rest
         excess = np.where(alone, 0.0, deleted / np.sqrt(1 / (precision[used] * rest) + UNSURE**2))
-        if not used.any() or excess.max() <= CONTRADICTION:
+        if excess.max() <= CONTRADICTION:
             break
-        used[np.flatnonzero(used)[int(excess.argmax())]] = False
+        used[np.flatnonzero(used)[excess >= TIE * excess.max()]] = False
+    starts = solution[:count]
+    against_mean = np.pad(against_mean, ((0, 0), (0, len(biased))))
     kinds = ["motion"] * len(seen) + [m.kind for m, kept in zip(measurements, used, strict=True) if kept]
+    kinds += [kind for kind, _ in biased]
     half = np.full(count, np.nan)
     shares = {kind: np.zeros(count) for kind in dict.fromkeys(["motion", *(m.kind for m in measurements)])}
     for v in range(count):

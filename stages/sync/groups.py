@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.sync.alignment import Alignment, View, align
+from stages.sync.audio import CAMERA_BIAS
 from stages.sync.evidence import Evidence, LaggedClue
 from stages.sync.fusion import Fused, Measurement, fuse
 from stages.sync.placement import Placement
-from stages.sync.rates import ClockRates, rates_of_means, rates_of_pairs
+from stages.sync.rates import MIN_SPAN, ClockRates, rates_of_clues, rates_of_means, rates_of_pairs
 from stages.sync.result import AUDIO, CALIBRATION
 
 # z from which a measurement goes into the starts. A wrong match of sounds may reach 5 (audio.py); cameras measure near
@@ -76,7 +77,14 @@ class Group:
             if i in videos and j in videos and clue.clue.z >= TRUSTED[clue.clue.kind]
         ]
         measurements = [
-            Measurement(clue.clue.kind, videos.index(i), videos.index(j), clue.difference, clue.clue.deviation)
+            Measurement(
+                clue.clue.kind,
+                videos.index(i),
+                videos.index(j),
+                clue.difference,
+                clue.clue.deviation,
+                bias=min(clue.clue.deviation / np.sqrt(2), CAMERA_BIAS) if clue.clue.kind == AUDIO else 0.0,
+            )
             for i, j, clue in clues
         ]
         seconds = _seconds(alignment.starts, evidence, videos)
@@ -93,12 +101,24 @@ class Group:
             widely: whether they may differ by so much that the videos are not aligned throughout.
         """
         if self.alignment.projection is None:
-            return None
+            return self._rates_of_clues() if widely else None
+        if widely and not any(len(view.features.values) >= MIN_SPAN * evidence.rate for view in self.views):
+            return self._rates_of_clues()
         if widely:
             coarse = [replace(view, features=view.features.every(evidence.stride)) for view in self.views]
             starts = self.alignment.starts / evidence.stride
             return rates_of_pairs(starts, coarse, self.alignment.projection, rate=evidence.curve_rate)
         return rates_of_means(self.alignment, rate=evidence.rate)
+
+    def _rates_of_clues(self) -> ClockRates | None:
+        told = [
+            (self.videos.index(i), self.videos.index(j), clue.clue.rate, clue.clue.rate_deviation)
+            for (i, j, clue), used in zip(self.clues, self.fused.used, strict=True)
+            if used and clue.clue.rate is not None and clue.clue.rate_deviation is not None
+        ]
+        return rates_of_clues(
+            len(self.videos), [(i, j, r, d) for i, j, r, d in told if r is not None and d is not None]
+        )
 
     def offset(self, i: int, j: int) -> float:
         """start_time[j] - start_time[i], seconds."""

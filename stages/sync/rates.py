@@ -89,6 +89,21 @@ def rates_of_pairs(
     return _consensus(len(starts), slopes, variances)
 
 
+def rates_of_clues(count: int, told: Sequence[tuple[int, int, float, float]]) -> ClockRates | None:
+    """Rates of the videos' clocks from what other evidence says of pairs.
+
+    Args:
+        count: number of videos.
+        told: (first video, second video, seconds of the first's clock per second of the second's, its standard
+            deviation).
+
+    Returns:
+        The rates; None if nothing is told.
+    """
+    slopes = {(i, j): rate - 1 for i, j, rate, _ in told}
+    return _consensus(count, slopes, {(i, j): deviation**2 for i, j, _, deviation in told})
+
+
 def rates_of_means(alignment: Alignment, *, rate: float) -> ClockRates | None:
     """Rates of the videos' clocks from the drift of each against the mean of the others.
 
@@ -190,9 +205,7 @@ def _drift(
     for a, b in couples:
         lowest = middle - reach + views[b].features.begin - views[a].features.begin
         length = len(signals[b])
-        x, energy_x, mask_x = (
-            _cut(whole, lowest, length + 2 * reach) for whole in (signals[a], energies[a], known[a])
-        )
+        x, energy_x, mask_x = (_cut(whole, lowest, length + 2 * reach) for whole in (signals[a], energies[a], known[a]))
         position = starts[j] + views[b].features.begin - begin + np.arange(length)
         number = (position // hop).astype(np.int64)
         edges = np.flatnonzero(np.diff(number, prepend=-1))

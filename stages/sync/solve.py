@@ -31,7 +31,9 @@ from stages.sync.tracks import VideoTracks
 
 RATE_ROUNDS = 4  # of fitting rates and placing again: the first by pairs, the others against the mean
 NEGLIGIBLE_RATE = 2e-6  # a change of rates that is not worth another round: 0.2 of a frame in an hour
-MOST_CALIBRATED = 12  # videos up to which all pairs of calibrated cameras are looked at; each takes about 0.1 s
+MOST_CALIBRATED = (
+    8  # videos up to which all pairs of calibrated cameras are looked at: 0.1 s per pair of 30 s, 1.5 of 400
+)
 
 METHOD = (
     "view-invariant features of the joints, masked normalised cross-correlation per pair of cameras and people, "
@@ -90,9 +92,10 @@ def solve(
     clocks: ClockRates | None = None
     groups = Group.of_all(data, found, seed=seed)
     for attempt in range(RATE_ROUNDS if fit_rates and groups else 0):
-        clocks = groups[0].clock_rates(data, widely=attempt == 0)
-        if clocks is None:
+        now = groups[0].clock_rates(data, widely=attempt == 0)
+        if now is None:
             break
+        clocks = now
         videos_of = groups[0].videos
         factors = clocks.corrections(np.array([v in rates for v in videos_of]))
         if attempt > 0 and np.abs(factors - 1).max() < NEGLIGIBLE_RATE:
@@ -102,7 +105,7 @@ def solve(
             data = gather(videos, max_offset=max_offset, rates=rates, mirrored=mirrored, clues=heard, motion=motion)
             found, first = components(data)
             groups = Group.of_all(data, found, seed=seed)
-    if calibrated and groups:
+    if calibrated and groups and not rates:  # near offsets are told of time stamps as they are
         near = _calibration_near(videos, data, groups, max_offset=max_offset)
         heard = [clue for clue in heard if (clue.a, clue.b) not in near or clue.kind != CALIBRATION] + list(
             near.values()

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from common.artifacts import BODIES, CLOCK_TABLE, FRAMES, IDENTITIES, SCENE, SOUND, SYNC_PICTURE, SYNCHRONIZATION
+from common.artifacts.synchronization import EVIDENCE
 from common.stage import Resources, Stage, Unit, option
 
 if TYPE_CHECKING:
     from common.workspace import Workspace
-
-
-EVIDENCE = ("motion", "audio", "calibration")
 
 
 @dataclass(frozen=True)
@@ -60,6 +58,8 @@ class Options:
             raise UsageError(f"--evidence: expected a comma list of {names}, got {wrong[0]!r} in {self.evidence!r}.")
         if self.method == "dtw" and "motion" not in kinds:
             raise UsageError(f"--evidence: --method dtw looks at motion alone, which {self.evidence!r} leaves out.")
+        if kinds == ["calibration"]:
+            raise UsageError("--evidence: calibration compares people whom motion has matched: motion,calibration.")
         object.__setattr__(self, "evidence", ",".join(kind for kind in EVIDENCE if kind in kinds))
 
 
@@ -79,6 +79,6 @@ STAGE = Stage(
     writes=(SYNCHRONIZATION, CLOCK_TABLE, SYNC_PICTURE, IDENTITIES),
     run=run,
     options=Options,
-    resources=Resources(cpus=1, memory_gib=1.0),
+    resources=Resources(cpus=1, memory_gib=2.0),
     packages=("numpy", "scipy"),
 )

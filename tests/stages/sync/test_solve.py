@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -460,3 +461,51 @@ def test_calibrated_cameras_sharpen_the_starts():
         assert answer.evidence == ("motion", "calibration")
         assert {c.kind for c in answer.videos[0].contributions} == {"motion", "calibration"}
     assert np.mean(with_cameras) < 0.8 * np.mean(without), f"{with_cameras} against {without}"
+
+
+def test_a_camera_whose_sound_is_off_its_pictures_does_not_pull_the_others():
+    worst = []
+    for seed in range(3):
+        (scene,) = _scenes(1, 17 + seed, cameras=3, seconds=30, level="hard")
+        late = np.array([0.0, 0.12, 0.0])
+        clues = []
+        for i, j in itertools.combinations(range(3), 2):
+            true = scene.start_times[j] + late[j] - scene.start_times[i] - late[i]
+            clues.append(_clue(f"cam{i + 1}", f"cam{j + 1}", true, deviation=0.0115))
+        answer = solve(scene.videos, clues=clues)
+        worst.append(_errors(answer, scene).max())
+        assert any("audio says otherwise" in reason for v in answer.videos for reason in v.reasons)
+    assert max(worst) < 1, f"{worst} frames"
+
+
+def test_many_microphones_do_not_make_a_start_surer_than_their_biases_allow():
+    rng = np.random.default_rng(0)
+    inside = []
+    for _ in range(12):
+        true, bias = rng.uniform(0, 10, 8), 0.008 * rng.normal(size=8)
+        heard = true + bias
+        videos = [VideoTracks(f"v{k}", ()) for k in range(8)]
+        clues = [
+            _clue(f"v{i}", f"v{j}", heard[j] - heard[i], deviation=0.0115)
+            for i, j in itertools.combinations(range(8), 2)
+        ]
+        answer = solve(videos, clues=clues)
+        error = np.array([v.start_time for v in answer.videos]) - true
+        for k, video in enumerate(answer.videos):
+            inside.append(abs(error[k] - np.delete(error, k).mean()) <= video.half_width)
+    assert 0.88 <= np.mean(inside) <= 1, f"coverage {np.mean(inside):.3f}"
+
+
+def test_three_sounds_that_contradict_each_other_are_not_called_sure():
+    videos = [VideoTracks(name, ()) for name in "abc"]
+    answer = solve(videos, clues=[_clue("a", "b", 1.1), _clue("b", "c", 1.1), _clue("a", "c", 7.1)])
+    assert Verdict.OK not in {v.verdict for v in answer.videos}
+
+
+def test_sound_tells_of_clocks_that_differ():
+    clues = [replace(_clue("a", "b", 5.4, deviation=0.002), moment=400.0, rate=1.001, rate_deviation=5e-6)]
+    answer = solve([VideoTracks("a", ()), VideoTracks("b", ())], clues=clues)
+    a, b = answer.videos
+    assert b.rate / a.rate == pytest.approx(1.001, abs=1e-6)
+    # at PTS 400 of a and 394.6 of b the same is heard
+    assert a.start_time + a.rate * 400.0 == pytest.approx(b.start_time + b.rate * 394.6, abs=1e-3)

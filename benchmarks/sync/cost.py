@@ -36,6 +36,7 @@ MAX_OFFSET = 60.0  # s, the default of the stage
 PAIR_LENGTHS = {3_000: 20.0, 10_000: 100.0}  # frames: how many times less CPU is asked for
 SCENE_VIDEOS, SCENE_LENGTH, SCENE_PAIRS = 64, 3_000, 6
 LONG_VIDEOS, LONG_LENGTH, LONG_GB = 4, 100_000, 1.0
+QUICK_LENGTH = 30_000  # of the long scene: the rest of the memory is in proportion to it
 SLOPE_LENGTHS, SLOPE = (1_000, 3_000, 10_000, 30_000), 1.1
 CHUNK, CHUNKS = 60.0, 5  # s of motion that are simulated at once in the long scene, and how many before they repeat
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -56,7 +57,7 @@ def figures(*, quick: bool) -> list[Figure]:
 def _pair_figures(length: int, asked: float, seconds_of_dtw: dict[int, float], *, rounds: int) -> list[Figure]:
     videos = _recordings(2, length)
     everything = [_with_all_keypoints(video) for video in videos]
-    name = f"cost: a pair at T={length}, from joints to offset, less CPU than a compiled DTW"
+    name = f"cost: a pair at T={length}, joints to offset, less CPU than a compiled DTW ({compiled_dtw.DESCRIPTION})"
     ours = _cpu(lambda: pair_offset(everything), rounds=5 * rounds)
     whole = information(
         f"cost: the whole answer for two videos, T={length}",
@@ -87,7 +88,7 @@ def _pair_figures(length: int, asked: float, seconds_of_dtw: dict[int, float], *
 
 
 def _scene_figure(pair: float | None, *, rounds: int) -> Figure:
-    videos = _recordings(SCENE_VIDEOS, SCENE_LENGTH)
+    videos = [_with_all_keypoints(video) for video in _recordings(SCENE_VIDEOS, SCENE_LENGTH)]
     ours = _cpu(lambda: solve(videos, max_offset=MAX_OFFSET), rounds=rounds)
     pairs = SCENE_VIDEOS * (SCENE_VIDEOS - 1) // 2
     name = f"cost: N={SCENE_VIDEOS}, T={SCENE_LENGTH} ({pairs} pairs, refusals, intervals), in DTW pairs"
@@ -124,7 +125,7 @@ def pair_offset(videos: Sequence[VideoTracks]) -> float:
     """start_time[1] - start_time[0] in seconds of two videos with one person each, by their own best match alone."""
     evidence = gather(videos, max_offset=MAX_OFFSET)
     couples = evidence.couples[0, 1]
-    peak = find_peak(Curve(couples.r[0, 0], couples.overlap[0, 0]), rate=evidence.rate)
+    peak = find_peak(Curve(couples.r[0, 0], couples.overlap[0, 0]), rate=evidence.curve_rate)
     return evidence.offset(0, 1, peak.lag)
 
 

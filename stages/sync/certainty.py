@@ -98,12 +98,12 @@ class SharedCurves:
             first = self.reach - curve.reach - at[k]
             part = slice(first, first + len(curve.r))
             self.strength[k, part], self.judged[k, part] = curve.strength, curve.allowed
-            lags = curve.reach + at[k] + np.arange(-self.near, self.near + 1)
-            inside = (lags >= 0) & (lags < len(curve.r))
-            lags = np.clip(lags, 0, len(curve.r) - 1)
-            seen = np.where(inside & curve.allowed[lags], curve.overlap[lags], 0.0)
+            begin = curve.reach + at[k] - self.near
+            near = slice(max(0, begin), max(0, min(len(curve.r), begin + 2 * self.near + 1)))
+            seen = np.where(curve.allowed[near], curve.overlap[near], 0.0)
             longest = max(float(curve.overlap.max()), 1e-9)
-            self.shared[:, k] = curve.r[lags] * seen, seen, seen / curve.couples, seen / longest
+            columns = slice(near.start - begin, near.start - begin + len(seen))
+            self.shared[:, k, columns] = curve.r[near] * seen, seen, seen / curve.couples, seen / longest
 
     def agreements(self, parts: Sequence[Part]) -> list[Agreement]:
         """What all pairs between the two sides of a part say about their relative start.

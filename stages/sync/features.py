@@ -34,6 +34,8 @@ DISTANCE_ERROR = 0.025  # m
 DIRECTION_ERROR = 0.15  # of a unit vector's coordinate
 ERROR_RATE = 4.0  # 1/s: speed of a change of that error
 
+FRAMES = 2048  # that are looked at at once: they fit into a cache
+
 LEAST_SPREAD = 1e-4  # m, m/s or 1: what varies less is a frozen picture, not a movement
 
 # The points in use, as keypoints whose mean they are.
@@ -187,41 +189,49 @@ def resample(times: Floats, values: NDArray[Real], grid: Grid) -> NDArray[Real]:
         grid: where to.
 
     Returns:
-        (length, ...); NaN outside the times, and between frames where one is missing, or where they lie further apart
+        (length, ...), which are the values themselves where they lie on the grid; NaN outside the times, and between frames where one is missing, or where they lie further apart
         than 1.5 median intervals and than BRIDGED_GAP.
     """
-    out = np.full((grid.length, *values.shape[1:]), np.nan, values.dtype)
+    rows = values.T.reshape(-1, len(values))  # along time
     if len(times) < 2:
-        return out
+        return np.full((grid.length, *values.shape[1:]), np.nan, values.dtype)
     steps = np.diff(times)
     at = grid.times
     left = np.clip(np.searchsorted(times, at + 1e-9, side="right") - 1, 0, len(times) - 2)
     share = (at - times[left]) / steps[left]
     on_left, on_right = np.abs(share) < 1e-6, np.abs(share - 1) < 1e-6
     bridged = (share > 0) & (share < 1) & (steps[left] <= max(1.5 * np.median(steps), BRIDGED_GAP))
-    between = bridged & ~on_left & ~on_right
-    # a grid point on a frame needs no neighbour, and 0 * NaN is NaN
-    out[on_left], out[on_right] = values[left[on_left]], values[left[on_right] + 1]
-    left, share = left[between], share[between].reshape(-1, *[1] * (values.ndim - 1)).astype(out.dtype)
-    a = values[left]
-    out[between] = a + share * (values[left + 1] - a)
-    return out
+    on_frame = on_left | on_right
+    first = left + (on_right & ~on_left)
+    as_it_is = np.array_equal(first, np.arange(len(values)))
+    out = rows if as_it_is and on_frame.all() else rows.take(first, axis=1)
+    if not on_frame.all():
+        # a grid point on a frame needs no neighbour, and 0 * NaN is NaN
+        change = rows.take(np.where(on_frame, first, left + 1), axis=1)
+        change -= out
+        change *= np.where(on_frame, 0, share).astype(out.dtype)
+        out += change
+        np.copyto(out, np.nan, where=~(on_frame | bridged))
+    return out.reshape(*values.T.shape[:-1], grid.length).T
 
 
 def body_points(track: PersonTrack) -> Singles:
-    """(frames, 16, 3) float32 metres: the points in use, in the order of _POINTS; NaN where not seen well enough."""
-    joints = np.take(track.keypoints, _USED, axis=1).astype(np.float32)
-    np.copyto(joints, np.nan, where=~(np.take(track.confidence, _USED, axis=1) >= MIN_CONFIDENCE)[..., None])
-    points = np.take(joints, _FIRST, axis=1)
-    points[:, _AT["pelvis"]] = (joints[:, _USED.index(HIPS[0])] + joints[:, _USED.index(HIPS[1])]) / 2
-    total, count = np.zeros((len(joints), 3), np.float32), np.zeros((len(joints), 1), np.float32)
-    for index in _POINTS["head"]:
-        joint = joints[:, _USED.index(index)]
-        there = np.isfinite(joint).all(1, keepdims=True)
-        total += np.where(there, joint, 0)
-        count += there
-    points[:, _AT["head"]] = total / np.where(count, count, np.nan)
-    return points
+    """(frames, 16, 3) float32 metres: the points in use, in the order of _POINTS; NaN where not seen well enough.
+
+    Like all arrays here it lies along time in memory (Fortran order), which makes everything else several times faster.
+    """
+    points = np.empty((3, len(_POINTS), len(track.times)), np.float32)
+    for begin in range(0, len(track.times), FRAMES):
+        part = slice(begin, begin + FRAMES)
+        joints = np.ascontiguousarray(np.take(track.keypoints[part], _USED, axis=1).T, dtype=np.float32)
+        np.copyto(joints, np.nan, where=~(np.take(track.confidence[part], _USED, axis=1).T >= MIN_CONFIDENCE))
+        points[..., part] = joints[:, _FIRST]
+        points[:, _AT["pelvis"], part] = (joints[:, _USED.index(HIPS[0])] + joints[:, _USED.index(HIPS[1])]) / 2
+        head = joints[:, [_USED.index(index) for index in _POINTS["head"]]]
+        there = np.isfinite(head).all(0)
+        count = there.sum(0, dtype=np.float32)
+        points[:, _AT["head"], part] = np.where(there, head, 0).sum(1) / np.where(count, count, np.nan)
+    return points.T
 
 
 def distances(points: Singles) -> Singles:
@@ -231,7 +241,10 @@ def distances(points: Singles) -> Singles:
         points: (length, 16, 3) metres; quickest in Fortran order, as everything here works along time.
     """
     axes = points.T
-    return _length(axes[:, _STARTS] - axes[:, _ENDS]).T
+    out = np.empty((len(_DISTANCES), len(points)), points.dtype)
+    for row, start, end in zip(out, _STARTS, _ENDS, strict=True):  # one by one, since that stays in a cache
+        row[:] = _length(axes[:, start] - axes[:, end])
+    return out.T
 
 
 def limb_directions(points: Singles) -> Singles:
@@ -250,10 +263,12 @@ def limb_directions(points: Singles) -> Singles:
     shoulders, hips = at("left_shoulder") + at("right_shoulder"), at("left_hip") + at("right_hip")
     x = _unit(at("left_shoulder") - at("right_shoulder") + at("left_hip") - at("right_hip"))
     z = _unit(_cross(x, shoulders - hips))
-    limbs = _unit(axes[:, _FAR] - axes[:, _NEAR])
+    torso = (x, _cross(z, x), z)
     out = np.empty((len(_LIMBS), 3, len(points)), points.dtype)
-    for k, axis in enumerate((x, _cross(z, x), z)):
-        out[:, k] = axis[0] * limbs[0] + axis[1] * limbs[1] + axis[2] * limbs[2]
+    for coordinates, near, far in zip(out, _NEAR, _FAR, strict=True):
+        limb = _unit(axes[:, far] - axes[:, near])
+        for row, axis in zip(coordinates, torso, strict=True):
+            row[:] = axis[0] * limb[0] + axis[1] * limb[1] + axis[2] * limb[2]
     return out.reshape(3 * len(_LIMBS), len(points)).T
 
 
@@ -275,7 +290,7 @@ def person_features(track: PersonTrack, grid: Grid, *, detrend: bool) -> Feature
         nothing to say, and dividing by its spread would turn rounding errors into a signal.
     """
     begin, span = track_grid(track, grid)
-    points = np.asfortranarray(resample(track.times, body_points(track), span))
+    points = resample(track.times, body_points(track), span)
     measures = ((distances(points).T, DISTANCE_ERROR), (limb_directions(points).T, DIRECTION_ERROR))
     columns = 2 * sum(len(measure) for measure, _ in measures)
     values = np.empty((columns, span.length), np.float32)
@@ -285,14 +300,13 @@ def person_features(track: PersonTrack, grid: Grid, *, detrend: bool) -> Feature
         known = np.isfinite(measure)
         np.copyto(measure, 0, where=~known)
         alike, which = _distinct(known)
-        smooth = _smooth(measure, alike, which, lambda x: _gaussian(x, SMOOTHING * grid.rate))
         position, velocity = values[first : first + 2 * len(measure)].reshape(2, *measure.shape)
         first += 2 * len(measure)
-        position[:] = smooth
+        _smooth(measure, alike, which, _gaussian, SMOOTHING * grid.rate, out=position)
+        _slope(position, rate=grid.rate, out=velocity)
         if detrend:
-            position -= _smooth(measure, alike, which, lambda x: _running_means(x, TREND * grid.rate))
-        _slope(smooth, out=velocity)
-        velocity *= grid.rate
+            _smooth(measure, alike, which, _running_means, TREND * grid.rate, out=measure)
+            position -= measure
         moving = alike.astype(np.float32)  # a speed needs three seen instants in a row
         moving[:, 1:] *= alike[:, :-1]  # positions at the edges of a gap are poor as well
         moving[:, :-1] *= alike[:, 1:]
@@ -329,8 +343,8 @@ def _centre(block: Singles, mask: Singles, *, unit: float) -> Singles:
         The mask of what says something: without the rows that never vary.
     """
     count = np.maximum(mask.sum(1, dtype=np.float64), 1)
-    block *= mask
-    block -= (block.sum(1, dtype=np.float64) / count).astype(np.float32)[:, None]
+    total = block @ mask[0] if len(mask) == 1 else np.einsum("kt,kt->k", block, mask)
+    block -= (total / count).astype(np.float32)[:, None]
     block *= mask
     spread = np.sqrt(np.einsum("kt,kt->k", block, block) / count)
     varies = spread > LEAST_SPREAD
@@ -341,41 +355,51 @@ def _centre(block: Singles, mask: Singles, *, unit: float) -> Singles:
     return mask if varies.all() else mask * varies.astype(np.float32)[:, None]
 
 
-def _slope(values: Singles, *, out: Singles) -> None:
-    """Central differences along time per step, one-sided at the ends; 0 for a single instant."""
-    out[:] = 0
-    if values.shape[1] > 1:
-        np.subtract(values[:, 2:], values[:, :-2], out=out[:, 1:-1])
-        out *= 0.5
-        out[:, 0], out[:, -1] = values[:, 1] - values[:, 0], values[:, -1] - values[:, -2]
+def _slope(values: Singles, *, rate: float, out: Singles) -> None:
+    """Central differences along time per second, one-sided at the ends; 0 for a single instant."""
+    if values.shape[1] < 2:
+        out[:] = 0
+        return
+    np.subtract(values[:, 2:], values[:, :-2], out=out[:, 1:-1])
+    out[:, 0], out[:, -1] = 2 * (values[:, 1] - values[:, 0]), 2 * (values[:, -1] - values[:, -2])
+    out *= np.float32(rate / 2)
 
 
 def _smooth(
-    values: Singles, alike: NDArray[np.bool_], which: NDArray[np.intp], blur: Callable[[Singles], Singles]
-) -> Singles:
+    values: Singles,
+    alike: NDArray[np.bool_],
+    which: NDArray[np.intp],
+    blur: Callable[[Singles, float, Singles], None],
+    sigma: float,
+    *,
+    out: Singles,
+) -> None:
     """Normalised convolution (Knutsson and Westin 1993): smoothing that ignores what is not there.
 
     Args:
         values: (measures, length), 0 where unknown.
         alike: (distinct masks, length).
         which: (measures,) the mask of each.
-        blur: along time.
+        blur: along time, into its last argument.
+        sigma: steps.
+        out: (measures, length); may be the values themselves.
     """
-    smooth = blur(values)
-    smooth *= (1 / np.maximum(blur(alike.astype(np.float32)), 1e-3))[which]
-    return smooth
+    seen = alike.astype(np.float32)
+    blur(seen, sigma, seen)
+    np.divide(1, np.maximum(seen, 1e-3, out=seen), out=seen)
+    blur(values, sigma, out)
+    out *= seen[which] if len(seen) > 1 else seen
 
 
-def _gaussian(values: Singles, sigma: float) -> Singles:
-    return np.asarray(gaussian_filter1d(values, sigma, axis=1, mode="constant"))
+def _gaussian(values: Singles, sigma: float, out: Singles) -> None:
+    gaussian_filter1d(values, sigma, axis=1, mode="constant", output=out)
 
 
-def _running_means(values: Singles, sigma: float) -> Singles:
+def _running_means(values: Singles, sigma: float, out: Singles) -> None:
     """Nearly a Gaussian, at a cost that does not grow with sigma."""
     width = round(float(np.sqrt(4 * sigma**2 + 1)))
-    for _ in range(3):
-        values = np.asarray(uniform_filter1d(values, width, axis=1, mode="constant"))
-    return values
+    for k in range(3):
+        uniform_filter1d(out if k else values, width, axis=1, mode="constant", output=out)
 
 
 def _length(vectors: Singles) -> Singles:

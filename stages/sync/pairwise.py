@@ -129,21 +129,21 @@ def correlate(
     at_once = max(1, BLOCK_BYTES // (size * kind.itemsize))
 
     def transforms(signal: Callable[[Features], NDArray[np.float32]], number: int) -> list[Complex]:
-        """(frequencies, tracks, columns) of either side."""
+        """(tracks, columns, frequencies) of either side."""
         out = []
         for side in tracks:
-            whole = np.zeros((size, len(side), number), kind)
+            whole = np.zeros((len(side), number, size), kind)
             for k, f in enumerate(side):
-                whole[f.begin : f.begin + len(f.values), k] = signal(f)
-            out.append(np.asarray(rfft(whole, axis=0, overwrite_x=True)))
+                whole[k, :, f.begin : f.begin + len(f.values)] = signal(f).T
+            out.append(np.asarray(rfft(whole, overwrite_x=True)))
         return out
 
     def add_products(total: Complex, a: Complex, b: Complex) -> None:
         """Adds sum_columns a conj(b) of every couple to (frequencies, couples)."""
-        for block in range(0, len(a), FREQUENCIES):
+        for block in range(0, len(total), FREQUENCIES):
             part = slice(block, block + FREQUENCIES)
-            of_all = a[part] @ b[part].conj().swapaxes(1, 2)
-            total[part] += of_all.reshape(len(of_all), -1).take(i * b.shape[1] + j, axis=1)
+            of_all = a[..., part].transpose(2, 0, 1).copy() @ b[..., part].transpose(2, 1, 0).conj()
+            total[part] += of_all.reshape(len(of_all), -1).take(i * len(b) + j, axis=1)
 
     def lagged(product: Complex) -> NDArray[np.floating]:
         """(couples, lags) from (frequencies, couples)."""
@@ -174,19 +174,18 @@ def correlate(
             add_products(energy_b, masks[0], energies[-1])
             add_products(overlap, masks[0], masks[-1])
             for total, energy in zip(totals, energies, strict=True):
-                total += energy[0].real.sum(-1)
+                total += energy[..., 0].real.sum(-1)
         if centred:
             for c in range(number):
-                a, b, ma, mb = values[0][:, i, c], values[-1][:, j, c], masks[0][:, i, c], masks[-1][:, j, c]
+                a, b = values[0][i, c].T, values[-1][j, c].T
+                ma, mb = masks[0][i, c].T, masks[-1][j, c].T
                 count = np.maximum(lagged(ma * mb.conj()), 1)
                 sum_a, sum_b = lagged(a * mb.conj()), lagged(ma * b.conj())
                 for total, square in zip(shift, (sum_a * sum_b, sum_a**2, sum_b**2), strict=True):
                     total += square / count
     if one_mask:
-        masks = [side[..., 0] for side in transforms(lambda f: f.mask, 1)]
-        energies = [
-            side[..., 0] for side in transforms(lambda f: np.einsum("tk,tk->t", f.values, f.values)[:, None], 1)
-        ]
+        masks = [side[:, 0].T for side in transforms(lambda f: f.mask, 1)]
+        energies = [side[:, 0].T for side in transforms(lambda f: np.square(f.values).sum(1, keepdims=True), 1)]
         totals = [energy[0].real for energy in energies]
     counted = 1 if one_mask else columns
     known = [np.array([np.broadcast_to(f.mask.any(axis=0), counted) for f in side]) for side in tracks]
@@ -212,7 +211,7 @@ def correlate(
         # says nothing
         np.maximum(steps, 0, out=steps)
         floor = 1e-6 * np.maximum(steps, 1)
-        excluded = steps < asked[part, None]
+        excluded = steps < asked[part, None] - 0.01  # whole numbers, but for rounding
         excluded |= square_a <= floor + eps * totals[0][u, None]
         excluded |= square_b <= floor + eps * totals[-1][v, None]
         square_a *= square_b
@@ -225,7 +224,7 @@ def correlate(
 
 
 def strength(r: NDArray[np.floating], overlap: NDArray[np.floating]) -> NDArray[np.floating]:
-    """R * sqrt(overlap), 0 where excluded: of equal spread at all lags where there is nothing to find."""
+    """Correlation times the root of the overlap, 0 where excluded: of equal spread at all lags that show nothing."""
     return np.asarray(r * np.sqrt(overlap) * (r > EXCLUDED))
 
 
@@ -304,7 +303,7 @@ def highest(curve: Curve, *, near: float, radius: float) -> tuple[float, float]:
     k = first + int(np.argmax(curve.r[first : last + 1]))
     fraction = 0.0
     if 0 < k < len(curve.r) - 1 and (curve.r[k - 1 : k + 2] > EXCLUDED).all():
-        fraction = fraction_of_peak(*curve.r[k - 1 : k + 2])
+        fraction = fraction_of_peak(*curve.r[k - 1 : k + 2].tolist())
     return k - curve.reach + fraction, float(curve.r[k])
 
 
@@ -325,7 +324,7 @@ def find_peak(curve: Curve, *, rate: float, near: float | None = None, radius: f
     k = int(np.argmax(r))
     fraction = 0.0
     if 0 < k < len(lags) - 1 and curve.allowed[k - 1 : k + 2].all():
-        fraction = fraction_of_peak(*curve.r[k - 1 : k + 2])
+        fraction = fraction_of_peak(*curve.r[k - 1 : k + 2].tolist())
     z = 0.0
     if r[k] > 0:
         count, variance = _away_from(k, curve.strength, curve.allowed, rate=rate)

@@ -114,11 +114,9 @@ def sound_clues(workspace: Workspace, *, max_offset: float) -> list[Clue]:
     heard: dict[int, Heard] = {}
     found = []
     for a, b in workspace.track(pairs, total=len(pairs), label="pairs of sounds"):
-        for k in [k for k in heard if k < a]:
-            del heard[k]  # pairs are in order: nobody asks for it again
-        for k in (a, b):
-            if k not in heard:
-                heard[k] = hear(sound.load(paths[names[k]]))
+        heard = {
+            k: heard[k] if k in heard else hear(sound.load(paths[names[k]])) for k in (a, b)
+        }  # an hour: 140 MB each
         clue = audio_clue(names[a], heard[a], names[b], heard[b], rate=SOUND_GRID, max_offset=max_offset)
         if clue is not None:
             found.append(clue)

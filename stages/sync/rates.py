@@ -193,11 +193,8 @@ def _drift(
     middle = round(float(starts[j] - starts[i]))
     hop = round(HOP * rate)
     begin = float(starts.min())
-    couples = [
-        (a, b)
-        for a, b in itertools.product(range(len(views)), repeat=2)
-        if views[a].video == i and views[b].video == j and views[a].person == views[b].person
-    ]
+    of_i, of_j = ([k for k, view in enumerate(views) if view.video == v] for v in (i, j))
+    couples = [(a, b) for a, b in itertools.product(of_i, of_j) if views[a].person == views[b].person]
     end = max((starts[j] + views[b].features.begin + len(signals[b]) for _, b in couples), default=begin)
     hops = int((end - begin) // hop) + 1
     reach = max(round(LEAST_REACH * rate), int(LARGEST_RATE / 2 * (end - begin)))

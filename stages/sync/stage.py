@@ -79,6 +79,6 @@ STAGE = Stage(
     writes=(SYNCHRONIZATION, CLOCK_TABLE, SYNC_PICTURE, IDENTITIES),
     run=run,
     options=Options,
-    resources=Resources(cpus=1, memory_gib=2.0),
+    resources=Resources(cpus=1, memory_gib=1.0),
     packages=("numpy", "scipy"),
 )

@@ -36,11 +36,11 @@ def test_the_outlying_camera_changes_from_trial_to_trial():
 
 
 def test_a_record_sets_the_answer_beside_the_truth():
-    cell = replace(SMALL, people=2, baselines=("vertical speed + LSQ",))
+    cell = replace(SMALL, frames=900, people=2, baselines=("vertical speed + LSQ",))
     scene, record = simulate(cell, 0, "tune"), run_trial(cell, 0, "tune")
     assert [camera.true_start for camera in record.cameras] == pytest.approx(scene.start_times.tolist())
     assert [camera.true_rate for camera in record.cameras] == [1.0] * 3
-    assert [camera.length for camera in record.cameras] == pytest.approx([15, 15, 15], abs=1)
+    assert [camera.length for camera in record.cameras] == pytest.approx([30, 30, 30], abs=1)
     off = errors([record])
     assert off.answered == 3
     assert off.quantile(1.0) < 1, f"{off.quantile(1.0):.2f} frames off"

@@ -50,12 +50,13 @@ check: lint typecheck test  ## All of the above
 render: $(SETUP)  ## Write the generated parts of README.md anew
 	$(RUN) tools/render_readme.py
 
-bench: $(SETUP) weights  ## The figures that the README quotes, measured here (45 minutes)
+bench: $(SETUP) weights  ## The figures that the README quotes, measured here (two hours)
 	$(RUN) -m benchmarks.demo
+	$(RUN) -m benchmarks.sync
 	$(RUN) -m benchmarks.pipeline --long
 
 lock: $(SETUP)  ## Write requirements/*.txt anew from pyproject.toml
 	$(RUN) tools/lock_requirements.py
 
 clean:  ## Remove the environment and the results of demo and benchmarks, not the weights
-	rm -rf $(VENV) $(OUT)/demo $(OUT)/demo-data $(OUT)/demo-reference $(OUT)/demo-cuts-3 $(OUT)/demo-cuts-4
+	rm -rf $(VENV) $(OUT)/demo $(OUT)/demo-data $(OUT)/demo-reference $(OUT)/sync-cuts

@@ -192,9 +192,9 @@ def resample(times: Floats, values: NDArray[Real], grid: Grid) -> NDArray[Real]:
         (length, ...), which are the values themselves where they lie on the grid; NaN outside the times, and between frames where one is missing, or where they lie further apart
         than 1.5 median intervals and than BRIDGED_GAP.
     """
-    rows = values.T.reshape(-1, len(values))  # along time
     if len(times) < 2:
         return np.full((grid.length, *values.shape[1:]), np.nan, values.dtype)
+    rows = values.T.reshape(-1, len(values))  # along time
     steps = np.diff(times)
     at = grid.times
     left = np.clip(np.searchsorted(times, at + 1e-9, side="right") - 1, 0, len(times) - 2)

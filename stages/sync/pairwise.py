@@ -26,7 +26,7 @@ APART = 0.5  # s around a peak that belong to the peak
 MIN_FAR_LAGS = 60  # at 30 Hz: with fewer lags apart from the peak its noise is not known
 PRIOR_NOISE = 0.15  # sqrt(s): rms strength of strangers; 0.06-0.23 in simulated recordings of 1.5 to 60 s
 PRIOR_COUNT = 8.0  # independent lags, APART each, that the prior is worth (chosen on simulated clips)
-CHUNK_BYTES = 1 << 25  # of the signals that are transformed at once
+CHUNK_BYTES = 1 << 23  # of the signals that are transformed at once
 BLOCK_BYTES = 1 << 19  # of a curve each of the couples that are looked at at once: they fit into a cache
 FREQUENCIES = 256  # of which products are formed at once: they fit into a cache
 EXCLUDED = -1.0  # value of a curve where nothing can be said
@@ -191,7 +191,7 @@ def correlate(
     known = [np.array([np.broadcast_to(f.mask.any(axis=0), counted) for f in side]) for side in tracks]
     shared = np.maximum((known[0][i] & known[-1][j]).sum(1), 1).astype(kind)
     asked = np.maximum(least, 1.0).astype(kind)
-    eps = 32 * float(np.finfo(kind).eps)  # measured: transforms lose some five bits
+    eps = 32 * float(np.finfo(np.float64 if centred else np.float32).eps)  # measured: transforms lose some five bits
     r, seen = (np.empty((len(couples), lags), np.float32) for _ in range(2))
     for begin in range(0, len(couples), at_once):
         part = slice(begin, begin + at_once)
@@ -234,9 +234,7 @@ def fraction_of_peak(before: float, top: float, after: float) -> float:
     return 0.5 * (before - after) / bend if bend < 0 and top >= max(before, after) else 0.0
 
 
-def noise(
-    count: NDArray[np.floating], variance: NDArray[np.floating], *, rate: float, prior: float | Floats = PRIOR_NOISE
-) -> Floats:
+def noise(count: float, variance: float, *, rate: float, prior: float = PRIOR_NOISE) -> float:
     """Standard deviation of the strength of strangers, from the lags away from a peak and a prior.
 
     Args:
@@ -245,9 +243,9 @@ def noise(
         rate: grid steps per second.
         prior: the standard deviation that is assumed before looking, sqrt(s).
     """
-    independent = np.asarray(count, np.float64) / (APART * rate)
-    square = independent * np.where(count > 0, variance, 0.0) + PRIOR_COUNT * np.square(prior) * rate
-    return np.asarray(np.sqrt(square / (independent + PRIOR_COUNT)))
+    independent = count / (APART * rate)
+    square = (independent * variance if count else 0.0) + PRIOR_COUNT * prior**2 * rate
+    return float(np.sqrt(square / (independent + PRIOR_COUNT)))
 
 
 def in_units_of_noise(r: Singles, overlap: Singles, *, rate: float) -> Singles:
@@ -273,12 +271,12 @@ def in_units_of_noise(r: Singles, overlap: Singles, *, rate: float) -> Singles:
 def curve_noise(curve: Curve, *, rate: float) -> float:
     """Standard deviation of a curve's strength away from its peak."""
     height = curve.strength
-    return float(noise(*_away_from(int(height.argmax()), height, curve.allowed, rate=rate), rate=rate))
+    return noise(*_away_from(int(height.argmax()), height, curve.allowed, rate=rate), rate=rate)
 
 
 def _away_from(
     top: int, height: NDArray[np.floating], allowed: NDArray[np.bool_], *, rate: float
-) -> tuple[np.float64, np.float64]:
+) -> tuple[float, float]:
     """Number of allowed lags that lie more than APART from the top, and the variance of the heights there.
 
     Args:
@@ -291,9 +289,9 @@ def _away_from(
     near = slice(max(0, top - width), top + width + 1)
     heights = height.astype(np.float64)
     count = np.count_nonzero(allowed) - np.count_nonzero(allowed[near])
-    mean = (heights.sum() - heights[near].sum()) / max(count, 1)
-    square = (heights @ heights - heights[near] @ heights[near]) / max(count, 1)
-    return np.float64(count), np.float64(max(0.0, square - mean * mean))
+    mean = (float(heights.sum()) - float(heights[near].sum())) / max(count, 1)
+    square = (float(heights @ heights) - float(heights[near] @ heights[near])) / max(count, 1)
+    return float(count), max(0.0, square - mean * mean)
 
 
 def highest(curve: Curve, *, near: float, radius: float) -> tuple[float, float]:

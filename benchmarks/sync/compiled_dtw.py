@@ -1,11 +1,12 @@
 """Weighted dynamic time warping of 3D joints, compiled: the peer of the cost figures.
 
-The method of stages/sync/dtw.py as the textbook writes it, frame by frame, compiled by numba (BSD-2): single precision,
+The method of stages/sync/dtw.py as a textbook writes it, frame by frame, compiled by numba (BSD-2): single precision,
 joints along memory so that the inner loops become vector instructions, one row of totals, one byte per cell for the way
-back. In CPU seconds for 70 joints at T = 3000 and 10,000 it takes 0.38 and 5.2, as compiled warpings commonly do (numba,
-dtw-python and librosa 0.33-0.60 and 5.1 in the study behind the promises; tslearn 0.10 on the 210 coordinates 1.15 and
-13). It is not the fastest possible: with the costs computed for blocks of 16 x 256 frames, which stay in the processor's
-first cache, it took about half of that, 0.20 and 2.7.
+back. In CPU seconds, for 70 joints at T = 3000 and 10,000, it takes 0.38 and 5.2. In the study behind the promises
+compiled warpings (numba, tslearn, dtw-python, librosa) took 0.33-0.60 and 5.1, of 19 to 21 joints.
+
+It is not the fastest possible: with the costs computed for blocks of 16 x 256 frames, which stay in the processor's
+first cache, the same took 0.20 and 2.7. Nor the slowest: tslearn 0.10 took 1.15 and 13, on the 210 coordinates.
 """
 
 from __future__ import annotations

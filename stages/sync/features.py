@@ -189,8 +189,8 @@ def resample(times: Floats, values: NDArray[Real], grid: Grid) -> NDArray[Real]:
         grid: where to.
 
     Returns:
-        (length, ...), which are the values themselves where they lie on the grid; NaN outside the times, and between frames where one is missing, or where they lie further apart
-        than 1.5 median intervals and than BRIDGED_GAP.
+        (length, ...), the values themselves if they lie on the grid already; NaN outside the times, and between frames
+        where one is missing, or where they lie further apart than 1.5 median intervals and than BRIDGED_GAP.
     """
     if len(times) < 2:
         return np.full((grid.length, *values.shape[1:]), np.nan, values.dtype)

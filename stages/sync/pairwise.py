@@ -288,7 +288,7 @@ def _away_from(
     width = int(APART * rate)
     near = slice(max(0, top - width), top + width + 1)
     heights = height.astype(np.float64)
-    count = np.count_nonzero(allowed) - np.count_nonzero(allowed[near])
+    count = int(np.count_nonzero(allowed)) - int(np.count_nonzero(allowed[near]))
     mean = (float(heights.sum()) - float(heights[near].sum())) / max(count, 1)
     square = (float(heights @ heights) - float(heights[near] @ heights[near])) / max(count, 1)
     return float(count), max(0.0, square - mean * mean)

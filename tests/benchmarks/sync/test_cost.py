@@ -30,10 +30,20 @@ def test_without_numba_the_row_says_so(monkeypatch):
 
 
 def test_the_long_scene_is_one_recording(monkeypatch):
-    monkeypatch.setattr(cost, "LONG_LENGTH", 4000)
     monkeypatch.setattr(cost, "LONG_VIDEOS", 2)
-    for number, video in enumerate(cost._long_recordings()):
+    for number, video in enumerate(cost._long_recordings(4000)):
         track = video.persons[0]
         assert (track.keypoints.dtype, track.confidence.dtype) == (np.float32, np.float32)
         assert track.times[-1] == pytest.approx(4000 / 30, abs=15)
         assert video.video == f"cam{number + 1}"
+
+
+def test_a_quick_run_allows_memory_in_proportion(monkeypatch):
+    class Done:
+        stdout = "0.40 0.10 0.12 1.5"
+
+    monkeypatch.setattr(cost.subprocess, "run", lambda *_args, **_options: Done)
+    long, short = cost._memory_figure(cost.LONG_LENGTH), cost._memory_figure(cost.LONG_LENGTH // 10)
+    assert (long.asked, long.ok) == ("<= 1.00 GB", True)
+    assert short.asked.startswith("<= 0.19 GB (in proportion"), "0.1 GB of the program, and a tenth of the rest"
+    assert not short.ok

@@ -84,6 +84,8 @@ class LocalRun:
             if not self._has_room(unit):
                 return False
             process = UnitProcess(unit.stage.name, self._arguments(unit))
+        except Terminated:
+            raise  # a signal may arrive anywhere: it is not this unit's failure
         except (GhostError, OSError) as error:
             self._fail(scene, unit, error if isinstance(error, GhostError) else from_os_error(error))
             return True
@@ -181,6 +183,8 @@ class LocalRun:
         self._write_log(unit, lines)
         try:
             self._conclude(scene, unit, code, lines)
+        except Terminated:
+            raise
         except (GhostError, OSError) as error:
             self._fail(scene, unit, error if isinstance(error, GhostError) else from_os_error(error))
         self._start_what_can()
@@ -208,6 +212,8 @@ class LocalRun:
         name = f"{unit.stage.name}.{unit.video}" if unit.video else unit.stage.name
         try:
             self.request.output.write(f"{unit.scene}/_logs/{name}.log", ("\n".join(lines) + "\n").encode())
+        except Terminated:
+            raise  # swallowed here, the run would go on
         except (GhostError, OSError) as error:
             _LOG.warning("the log of %s could not be kept: %s", unit.title, error)
 

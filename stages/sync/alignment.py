@@ -197,7 +197,7 @@ class _Scene:
         self.origin = int(np.floor(starts.min())) - self.margin
         ends = [self.position(k) + len(view.features.values) for k, view in enumerate(self.views)]
         self.length = int(max(ends, default=0.0)) + 2 * self.margin
-        self.block = min(BLOCK * rate, max(1.0, self.length / MIN_BLOCKS))
+        self.block = min(BLOCK * rate, max(1.0, (self.length - 2 * self.margin) / MIN_BLOCKS))
         self.blocks = max(1, int(np.ceil(self.length / self.block)))
         # products of every view with itself, and with itself one step later: what moves with it by a fraction of a step
         self.own = [_self_products(view.features.values) for view in self.views]

@@ -126,7 +126,8 @@ def align(
         correlation[video] = r[top]
         weight = np.sqrt(sums[1] * sums[2])[:, reach]  # blocks in which little was seen by both do not count as such
         factor = _coverage_factor(float(weight.sum() ** 2 / np.square(weight).sum()), scene.block / rate)
-        floor = SHORT_BIAS if shared[video] < SHORT * rate else RESOLUTION
+        seconds = max(view.features.known for view in scene.views if view.video == video) / rate
+        floor = SHORT_BIAS if seconds < SHORT else RESOLUTION  # two people in the same second are one second
         widths[video] = np.hypot(factor * lags.std(), floor * rate)
         expected = expected_variance(r[top - 1 : top + 2], shared[video])
         if np.isfinite(expected):

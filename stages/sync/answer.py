@@ -107,13 +107,12 @@ def answer(
 def _pairs(videos: Sequence[VideoTracks], evidence: Evidence, group: Group) -> dict[Pair, PairOffset]:
     """Every pair within the group that shows somebody in common, or that other evidence speaks of."""
     found = {}
-    shown = {v: [(t, p) for (w, t), p in group.people.items() if w == v] for v in group.videos}
     clues: dict[Pair, list[tuple[LaggedClue, bool]]] = {}
     for (i, j, clue), used in zip(group.clues, group.fused.used, strict=True):
         clues.setdefault((i, j), []).append((clue, used))
     for i, j in itertools.combinations(group.videos, 2):
         curve = group.placement.curves.get((i, j))
-        same = sorted((t, u) for t, p in shown[i] for u, q in shown[j] if p == q)
+        same = group.same_person(i, j)
         said = [_contribution(clue, group.offset(i, j), used=used) for clue, used in clues.get((i, j), [])]
         if curve is None or not same:
             if said:
@@ -138,7 +137,7 @@ def _pairs(videos: Sequence[VideoTracks], evidence: Evidence, group: Group) -> d
             z=peak.z,
             overlap=peak.overlap / evidence.curve_rate,
             residual=residual,
-            persons=tuple((_id(videos, evidence, i, t), _id(videos, evidence, j, u)) for t, u in same),
+            persons=tuple(evidence.local_ids(videos, i, j, same)),
             contributions=_weighed([motion, *said]),
             curve=_offset_curve(evidence, i, j, curve),
         )
@@ -185,11 +184,6 @@ def _of_clues(
 def _offset_curve(evidence: Evidence, i: int, j: int, curve: Curve) -> OffsetCurve:
     offsets = curve.lags / evidence.curve_rate + evidence.grids[i].origin - evidence.grids[j].origin
     return OffsetCurve(offsets, np.where(curve.allowed, curve.r, np.nan).astype(np.float32))
-
-
-def _id(videos: Sequence[VideoTracks], evidence: Evidence, video: int, track: int) -> int:
-    """Local id of a compared track."""
-    return videos[video].persons[evidence.tracks[video][track]].person
 
 
 def _unrelated(videos: Sequence[VideoTracks], evidence: Evidence, pair: Pair) -> PairOffset:

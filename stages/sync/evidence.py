@@ -81,6 +81,13 @@ class Evidence:
         """start_time[j] - start_time[i] in seconds that a lag of the curves stands for."""
         return lag / self.curve_rate + self.grids[i].origin - self.grids[j].origin
 
+    def local_ids(
+        self, videos: Sequence[VideoTracks], i: int, j: int, couples: Sequence[tuple[int, int]]
+    ) -> list[tuple[int, int]]:
+        """Ids, local to videos i and j, of couples of compared tracks."""
+        of_i, of_j = ([videos[v].persons[t].person for t in self.tracks[v]] for v in (i, j))
+        return [(of_i[t], of_j[u]) for t, u in couples]
+
 
 def gather(
     videos: Sequence[VideoTracks],

@@ -112,13 +112,16 @@ class Group:
 
     def _rates_of_clues(self) -> ClockRates | None:
         told = [
-            (self.videos.index(i), self.videos.index(j), clue.clue.rate, clue.clue.rate_deviation)
+            (self.videos.index(i), self.videos.index(j), rate, deviation)
             for (i, j, clue), used in zip(self.clues, self.fused.used, strict=True)
-            if used and clue.clue.rate is not None and clue.clue.rate_deviation is not None
+            if used and (rate := clue.clue.rate) is not None and (deviation := clue.clue.rate_deviation) is not None
         ]
-        return rates_of_clues(
-            len(self.videos), [(i, j, r, d) for i, j, r, d in told if r is not None and d is not None]
-        )
+        return rates_of_clues(len(self.videos), told)
+
+    def same_person(self, i: int, j: int) -> list[tuple[int, int]]:
+        """Tracks (of i, of j) that are one person, ascending."""
+        of_i, of_j = ({t: p for (w, t), p in self.people.items() if w == v} for v in (i, j))
+        return sorted((t, u) for t, p in of_i.items() for u, q in of_j.items() if p == q)
 
     def offset(self, i: int, j: int) -> float:
         """start_time[j] - start_time[i], seconds."""

@@ -114,9 +114,8 @@ def sound_clues(workspace: Workspace, *, max_offset: float) -> list[Clue]:
     heard: dict[int, Heard] = {}
     found = []
     for a, b in workspace.track(pairs, total=len(pairs), label="pairs of sounds"):
-        heard = {
-            k: heard[k] if k in heard else hear(sound.load(paths[names[k]])) for k in (a, b)
-        }  # an hour: 140 MB each
+        # two at a time: an hour of sound takes 140 MB
+        heard = {k: heard[k] if k in heard else hear(sound.load(paths[names[k]])) for k in (a, b)}
         clue = audio_clue(names[a], heard[a], names[b], heard[b], rate=SOUND_GRID, max_offset=max_offset)
         if clue is not None:
             found.append(clue)

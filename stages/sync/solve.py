@@ -31,9 +31,7 @@ from stages.sync.tracks import VideoTracks
 
 RATE_ROUNDS = 4  # of fitting rates and placing again: the first by pairs, the others against the mean
 NEGLIGIBLE_RATE = 2e-6  # a change of rates that is not worth another round: 0.2 of a frame in an hour
-MOST_CALIBRATED = (
-    8  # videos up to which all pairs of calibrated cameras are looked at: 0.1 s per pair of 30 s, 1.5 of 400
-)
+MOST_CALIBRATED = 8  # videos up to which all pairs of cameras are compared: 0.1 s per pair of 30 s, 1.5 of 400 s
 
 METHOD = (
     "view-invariant features of the joints, masked normalised cross-correlation per pair of cameras and people, "
@@ -82,7 +80,7 @@ def solve(
     data = gather(videos, max_offset=max_offset, clues=heard, motion=motion)
     if calibrated and data.couples:
         heard += _calibration(videos, data, max_offset=max_offset)
-        data = gather(videos, max_offset=max_offset, clues=heard, motion=motion)
+        data = replace(data, clues=lagged_clues(data, heard, videos, {}))  # the curves stay as they are
     found, first = components(data)
     mirrored = mirrored_videos(data, found[0]) if found else []
     if mirrored:
@@ -107,9 +105,8 @@ def solve(
             groups = Group.of_all(data, found, seed=seed)
     if calibrated and groups and not rates:  # near offsets are told of time stamps as they are
         near = _calibration_near(videos, data, groups, max_offset=max_offset)
-        heard = [clue for clue in heard if (clue.a, clue.b) not in near or clue.kind != CALIBRATION] + list(
-            near.values()
-        )
+        heard = [clue for clue in heard if (clue.a, clue.b) not in near or clue.kind != CALIBRATION]
+        heard += near.values()
         data = replace(data, clues=lagged_clues(data, heard, videos, rates))
         groups = Group.of_all(data, found, seed=seed)
     looked_at = tuple(
@@ -144,14 +141,8 @@ def _calibration_near(
     """What calibrated cameras say of linked people, near the offsets that are known now; by pair of video ids."""
     found = {}
     for group in groups:
-        shown = {v: [(t, p) for (w, t), p in group.people.items() if w == v] for v in group.videos}
         for i, j in itertools.combinations(group.videos, 2):
-            people = [
-                (videos[i].persons[data.tracks[i][t]].person, videos[j].persons[data.tracks[j][u]].person)
-                for t, p in shown[i]
-                for u, q in shown[j]
-                if p == q
-            ]
+            people = data.local_ids(videos, i, j, group.same_person(i, j))
             clue = calibration_clue(
                 videos[i], videos[j], people, rate=data.rate, max_offset=max_offset, near=group.offset(i, j)
             )
@@ -165,10 +156,7 @@ def _calibration(videos: Sequence[VideoTracks], data: Evidence, *, max_offset: f
     found = []
     for (i, j), couples in data.couples.items():
         _, chosen = best_assignment(couples)
-        people = [
-            (videos[i].persons[data.tracks[i][u]].person, videos[j].persons[data.tracks[j][w]].person)
-            for u, w in chosen
-        ]
+        people = data.local_ids(videos, i, j, chosen)
         clue = calibration_clue(videos[i], videos[j], people, rate=data.rate, max_offset=max_offset)
         if clue is not None:
             found.append(clue)

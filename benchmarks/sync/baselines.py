@@ -19,18 +19,16 @@ from scipy.ndimage import gaussian_filter1d
 
 from stages.sync.body_axes import Axes
 from stages.sync.dtw import least_squares_starts, path_offset, seen_people
-from stages.sync.features import Grid, common_rate, person_features, resample, video_grid
+from stages.sync.evidence import CENTRED_BELOW
+from stages.sync.features import SMOOTHING, Grid, common_rate, person_features, resample, video_grid
+from stages.sync.pairwise import MIN_OVERLAP, MIN_OVERLAP_SHARE
 from stages.sync.tracks import PersonTrack, VideoTracks
 
 Floats = NDArray[np.float64]
 Baseline = Callable[[Sequence[VideoTracks]], Floats]
 
 MAX_OFFSET = 20.0  # s
-MIN_OVERLAP = 3.0  # s of shared, seen time; what ours asks for, too
-SHORT = 9.0  # s below which that would leave too few lags,
-MIN_OVERLAP_SHARE = 0.35  # and this share of the shorter video is asked for
-SMOOTHING = 0.05  # s, of positions before their speed is taken
-TREND_LENGTH = 20.0  # s from which features without their trend are compared
+SHORT = 9.0  # s below which MIN_OVERLAP would leave too few lags
 
 
 def warped(videos: Sequence[VideoTracks], *, axes: Axes) -> Floats:
@@ -87,7 +85,7 @@ def vertical_speed(track: PersonTrack, grid: Grid) -> Floats:
 
 def our_features(track: PersonTrack, grid: Grid) -> Floats:
     """(instants, features) that ours compares, without its sub-frame peak, its weights and its consensus."""
-    features = person_features(track, grid, detrend=grid.length / grid.rate >= TREND_LENGTH)
+    features = person_features(track, grid, detrend=grid.length / grid.rate >= CENTRED_BELOW)
     out = np.full((grid.length, features.values.shape[1]), np.nan)
     known = np.broadcast_to(features.mask > 0, features.values.shape)
     out[features.begin : features.begin + len(known)] = np.where(known, features.values, np.nan)

@@ -8,19 +8,18 @@ the simulator moves stands beside it, because warping costs less on fewer and ou
 from __future__ import annotations
 
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.figures import Figure, information
+from benchmarks.peak_memory import peak_bytes
 from benchmarks.simulation.cameras import LEVELS, camera_rotation, observe, simulate_scene
 from benchmarks.simulation.motion import KEYPOINTS, simulate_motion
 from benchmarks.sync import compiled_dtw
@@ -166,12 +165,12 @@ def solve_long_scene(length: int) -> str:
     Returns:
         Peak memory, what of it the program took before it had any input, size of the inputs, in GB; and CPU seconds.
     """
-    program = _peak_memory()
+    program = peak_bytes()
     videos = _long_recordings(length)
     inputs = sum(a.nbytes for v in videos for t in v.persons for a in (t.times, t.keypoints, t.confidence))
     begin = time.process_time()
     solve(videos, max_offset=MAX_OFFSET)
-    return f"{_peak_memory() / 1e9} {program / 1e9} {inputs / 1e9} {time.process_time() - begin}"
+    return f"{peak_bytes() / 1e9} {program / 1e9} {inputs / 1e9} {time.process_time() - begin}"
 
 
 def _long_recordings(length: int) -> tuple[VideoTracks, ...]:
@@ -191,16 +190,6 @@ def _long_recordings(length: int) -> tuple[VideoTracks, ...]:
         times, keypoints, confidence = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         videos.append(VideoTracks(f"cam{number + 1}", (PersonTrack(1, times, keypoints, confidence),)))
     return tuple(videos)
-
-
-def _peak_memory() -> int:
-    """Bytes. Linux keeps ru_maxrss across the start of a program: the parent's peak would count."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _cpu(work: Callable[[], object], *, rounds: int) -> float:

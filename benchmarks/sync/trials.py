@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
-import os
 import sys
 import time
 import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.peak_memory import forget_peak, peak_bytes
 from benchmarks.simulation.cameras import Scene, simulate_scene
 from benchmarks.simulation.halves import Half
 from benchmarks.sync import metrics
@@ -51,10 +49,10 @@ def simulate(cell: Cell, trial: int, half: Half) -> Scene:
 def run_trial(cell: Cell, trial: int, half: Half) -> metrics.Record:
     """Simulates, solves and compares; the baselines of the cell see the same scene."""
     scene = simulate(cell, trial, half)
-    _forget_peak_memory()
+    forget_peak()
     begin = time.process_time()
     answer = _solve(scene, cell)
-    cost = metrics.Cost(time.process_time() - begin, _peak_memory())
+    cost = metrics.Cost(time.process_time() - begin, peak_bytes() / (1 << 20))
     starts, seconds = {}, {}
     for name in cell.baselines:
         begin = time.process_time()
@@ -131,22 +129,3 @@ def _say(records: Sequence[metrics.Record], elapsed: float) -> None:
         file=sys.stderr,
         flush=True,
     )
-
-
-def _forget_peak_memory() -> None:
-    with contextlib.suppress(OSError):  # not Linux: the peak since the process began
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc(5): resets VmHWM
-
-
-def _peak_memory() -> float:
-    """MB; NaN where the system does not say."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return float("nan")
-    peak = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
-    return int(peak.split()[1]) / 1024
-
-
-def default_workers() -> int:
-    """As many as there are cores."""
-    return os.cpu_count() or 1

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from stages.sync.features import Features
-from stages.sync.pairwise import fraction_of_peak
+from stages.sync.pairwise import fraction_of_peak, normalised
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -121,7 +121,7 @@ def align(
         kept[video] = sums
         lags = _peaks(*(drawn @ part for part in sums))
         product, energy, others = sums.sum(1)
-        r = product / np.sqrt(np.maximum(energy * others, 1e-12))
+        r = normalised(product, energy, others)
         top = int(r[1:-1].argmax()) + 1
         correlation[video] = r[top]
         weight = np.sqrt(sums[1] * sums[2])[:, reach]  # blocks in which little was seen by both do not count as such
@@ -382,7 +382,7 @@ def _split(position: float) -> tuple[int, float]:
 def _best(sums: Floats, radius: int) -> float:
     """Lag of the highest correlation, to a fraction of a step."""
     product, energy, others = sums
-    r = product / np.sqrt(np.maximum(energy * others, 1e-12))
+    r = normalised(product, energy, others)
     top = int(r.argmax())
     inside = 0 < top < len(r) - 1
     return top - radius + (fraction_of_peak(*r[top - 1 : top + 2]) if inside else 0.0)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from stages.sync.certainty import MIN_VIDEO_Z
 from stages.sync.evidence import Evidence, compare
 from stages.sync.features import Features, mirror_image
+from stages.sync.pairwise import normalised
 from stages.sync.placement import Placement, place
 
 MARGIN = 1.0  # z by which the mirror image must fit better (sync study: 40 of 40 found, no false alarm)
@@ -100,4 +101,4 @@ def _products(features: Features, others: NDArray[np.float32], lags: range) -> N
 def _highest(products: NDArray[np.float64]) -> float:
     """The highest correlation."""
     product, energy, others = products
-    return float((product / np.sqrt(np.maximum(energy * others, 1e-12))).max())
+    return float(normalised(product, energy, others).max())

@@ -228,6 +228,11 @@ def strength(r: NDArray[np.floating], overlap: NDArray[np.floating]) -> NDArray[
     return np.asarray(r * np.sqrt(overlap) * (r > EXCLUDED))
 
 
+def normalised(product: Floats, energy_a: Floats, energy_b: Floats) -> Floats:
+    """Correlation from its three sums; 0 where there is nothing."""
+    return np.asarray(product / np.sqrt(np.maximum(energy_a * energy_b, 1e-12)))
+
+
 def fraction_of_peak(before: float, top: float, after: float) -> float:
     """Where the parabola through three neighbouring values has its top, in (-0.5, 0.5) steps from the middle one."""
     bend = before - 2 * top + after

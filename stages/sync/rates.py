@@ -20,7 +20,7 @@ from scipy.special import stdtrit
 
 from stages.sync.alignment import Alignment, View, expected_variance
 from stages.sync.consensus import Pair, weighted_starts
-from stages.sync.pairwise import fraction_of_peak
+from stages.sync.pairwise import fraction_of_peak, normalised
 
 Floats = NDArray[np.float64]
 
@@ -140,7 +140,7 @@ def _line(windows: Floats, times: Floats) -> tuple[float, float] | None:
         times: (windows,) steps.
     """
     product, energy, others = windows
-    r = product / np.sqrt(np.maximum(energy * others, 1e-12))
+    r = normalised(product, energy, others)
     full = np.median(energy.max(1))
     lags, at, variance = [], [], []
     for w, k in enumerate(r[:, 1:-1].argmax(1) + 1):
@@ -216,7 +216,7 @@ def _drift(
             sums[:, number[edges], k] += np.add.reduceat(series, edges, axis=1, dtype=np.float64)
     windows = sums[:, :-1] + sums[:, 1:]  # two hops each
     product, energy_a, energy_b, overlap = windows
-    r = product / np.sqrt(np.maximum(energy_a * energy_b, 1e-12))
+    r = normalised(product, energy_a, energy_b)
     r[overlap < MIN_KNOWN * WINDOW * rate] = -1
     top = r[:, 1:-1].argmax(1) + 1
     times, lags, variance = [], [], []

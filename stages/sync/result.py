@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-MOTION, AUDIO, CALIBRATION = "motion", "audio", "calibration"
-KINDS = (MOTION, AUDIO, CALIBRATION)
-"""The kinds of evidence."""
+from common.artifacts.synchronization import EVIDENCE
+
+MOTION, AUDIO, CALIBRATION = EVIDENCE
 
 
 class Verdict(enum.StrEnum):

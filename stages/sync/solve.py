@@ -16,6 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from common.artifacts.synchronization import EVIDENCE
 from common.errors import BadInput
 from stages.sync.answer import Clocks, answer
 from stages.sync.clues import Clue
@@ -26,7 +27,7 @@ from stages.sync.identity import best_assignment
 from stages.sync.mirror import mirrored_videos
 from stages.sync.placement import components
 from stages.sync.rates import ClockRates
-from stages.sync.result import AUDIO, CALIBRATION, KINDS, MOTION, Synchronization
+from stages.sync.result import AUDIO, CALIBRATION, MOTION, Synchronization
 from stages.sync.tracks import VideoTracks
 
 RATE_ROUNDS = 4  # of fitting rates and placing again: the first by pairs, the others against the mean
@@ -47,7 +48,7 @@ def solve(
     seed: int = 0,
     without_bodies: Collection[str] = (),
     clues: Sequence[Clue] = (),
-    evidence: Collection[str] = KINDS,
+    evidence: Collection[str] = EVIDENCE,
     fit_rates: bool = True,
 ) -> Synchronization:
     """When every video starts on one clock, and which tracks are the same person.
@@ -61,7 +62,7 @@ def solve(
         seed: of the draws behind the intervals.
         without_bodies: names of videos that have no persons because their bodies were never estimated.
         clues: what was measured otherwise, as by sound; those of kinds that are not in `evidence` do not count.
-        evidence: kinds that count, of KINDS. Calibration is looked at where videos have cameras.
+        evidence: kinds that count, of EVIDENCE. Calibration is looked at where videos have cameras.
         fit_rates: whether clocks may run at different rates.
 
     Returns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -12,9 +13,10 @@ from typing import Any, NoReturn
 import click
 
 from common import harness
-from common.artifacts import Artifact
+from common.artifacts import SCENE, Artifact
 from common.errors import ExitCode, GhostError, Terminated, from_os_error
 from common.names import check_name
+from common.published import Published
 from common.signals import signals_as_errors
 from common.stage import OptionSpec, Stage, Unit, option_specs
 from common.storage.open import open_storage
@@ -56,6 +58,10 @@ def stage_command(stage: Stage) -> click.Command:
         outcome = harness.execute(task, force=force)
         found = ", ".join(f"{name} {value}" for name, value in outcome.manifest.found.items())
         _LOG.info("%s: %s%s", task.title, outcome.status.value, f" ({found})" if found else "")
+        if SCENE in stage.writes:
+            # Engines run the next stages once for each of them: Argo reads the list, and so does the SLURM driver.
+            videos = Published(task.output, task.scene).load_scene().videos
+            sys.stdout.write(json.dumps(sorted(videos)) + "\n")
 
     parameters: list[click.Parameter] = [
         click.Option(["--output-root", "--output-dir"], required=True, help="Where results go: OUTPUT_ROOT/<scene>/…"),
@@ -95,6 +101,8 @@ def _help(stage: Stage) -> str:
         )
 
     parts = [stage.summary, f"Covers one {stage.unit.value}: does nothing if the result is up to date."]
+    if SCENE in stage.writes:
+        parts.append("Prints the ids of the scene's videos: one JSON list.")
     for title, artifacts in (("Reads", stage.reads), ("Uses, if there", stage.may_read), ("Writes", stage.writes)):
         if artifacts:
             parts.append(f"\b\n{title}:\n{rows(artifacts)}")

@@ -81,7 +81,13 @@ def option_specs(options: type) -> tuple[OptionSpec, ...]:
 
 @dataclass(frozen=True)
 class Resources:
-    """What one unit asks for. Every figure has a measurement behind it (`python -m benchmarks.pipeline`)."""
+    """What one unit asks for. Every figure has a measurement behind it (`python -m benchmarks.pipeline`).
+
+    Attributes:
+        cpus: cores that it keeps busy.
+        memory_gib: memory, at the first attempt; engines that can give more at the next one do.
+        gpu: whether it has backends that run on a GPU. Whether it gets one is for whoever starts it to say.
+    """
 
     cpus: int = 1
     memory_gib: float = 1.0

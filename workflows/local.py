@@ -121,8 +121,10 @@ class LocalRun:
     def _has_room(self, unit: UnitRun) -> bool:
         if len(self._processes) >= self.request.jobs:
             return False
+        if not unit.stage.resources.gpu or not self.request.gpus:
+            return True
         on_gpu = sum(other.stage.resources.gpu for other in self.units if other.state is State.RUNNING)
-        return not unit.stage.resources.gpu or on_gpu < max(1, self.request.gpus)
+        return on_gpu < self.request.gpus
 
     def _task(self, unit: UnitRun) -> harness.Task:
         return harness.Task(

@@ -51,6 +51,6 @@ STAGE = Stage(
     options=Options,
     source=True,
     weights=weights,
-    resources=Resources(cpus=1, memory_gib=1.0),
+    resources=Resources(cpus=1, memory_gib=1.0, gpu=True),
     packages=("ai-edge-litert", "av", "numpy", "opencv-python-headless", "scipy"),
 )

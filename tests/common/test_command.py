@@ -15,6 +15,7 @@ from common.errors import BadInput, ExitCode, GhostError, TemporaryFailure
 from common.stage import Stage, Unit, option
 from common.workspace import Workspace
 from tests.faults.unit import ROOT, SlowUnit
+from tests.sample_stages import LISTING, Bench
 
 CHEAP = {  # what `--help` may load besides the standard library and ghost's own `common` and `stages`
     "click",
@@ -53,6 +54,17 @@ def test_options_reach_the_stage_and_the_result_is_told(tmp_path: Path, caplog: 
         assert invoke(make(seen), tmp_path, "--max-offset=5", "--smooth", "--backend=sam3d-body") == 0
     assert seen == [Options(max_offset=5.0, smooth=True, backend="sam3d-body")]
     assert caplog.messages == ["sample take: done (people 2)", "sample take: up to date (people 2)"]
+
+
+def test_the_stage_that_lists_the_videos_prints_them_as_one_json_list(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = Bench(tmp_path)
+    bench.record(cam02="b", cam01="a")
+    arguments = [f"--output-root={tmp_path}/out", f"--data-root={tmp_path}/data", "--scene=take"]
+    for _ in ("when it runs", "when it is up to date"):
+        command.stage_command(LISTING).main(arguments, standalone_mode=False)
+        assert capsys.readouterr().out == '["cam01", "cam02"]\n'
 
 
 def test_underscores_are_accepted_in_option_names_and_left_alone_in_values(tmp_path: Path) -> None:

@@ -1,0 +1,72 @@
+"""What can be said to a run on a cluster: one list, from the declarations, for Argo, SLURM and the README alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from common.errors import ExitCode
+from common.stage import OptionSpec, Stage
+from workflows.pipeline import STAGES, all_options
+
+KILLED = 137  # 128 + SIGKILL: out of memory, or the node was wanted by somebody else
+RETRIED = (*(int(code) for code in ExitCode if code.retry), KILLED)
+"""Exit codes after which the same attempt is worth making again."""
+
+IMAGE_PREFIX = "ghost-"
+"""How images are called: ghost-sync:TAG, and ghost-sync.sif."""
+
+CLI_IMAGE = "cli"
+"""The image that is no stage's: the whole `ghost` command, which fetches weights and closes a run."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """Something that a user may set for a run.
+
+    Attributes:
+        name: the same everywhere: `-p sam3d-step=2`, `--sam3d-step=2`.
+        default: as text; None if it must be given.
+        help: one line.
+        stages: names of the stages that take it as an option; empty for what concerns the run as a whole.
+        spec: the declaration of the option; None for what is no stage's option.
+    """
+
+    name: str
+    default: str | None
+    help: str
+    stages: tuple[str, ...] = ()
+    spec: OptionSpec | None = None
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether it is true or false; stages spell it --smooth and --no-smooth."""
+        return self.spec is not None and self.spec.type is bool
+
+
+COMMON = (
+    Parameter("scene", None, "The scene: its folder in the data root."),
+    Parameter("data-root", "/data/recordings", "Where the recordings are: a folder of the shared volume, or s3://…"),
+    Parameter("output-root", "/data/results", "Where results go: a folder of the shared volume, or s3://…"),
+    Parameter("vis", "false", "Also draw masks, ids and skeletons: segmentation.mp4 (the preview stage)."),
+)
+"""What every run on a cluster takes, besides the options of stages."""
+
+
+def option_parameters(stages: Sequence[Stage] = STAGES) -> tuple[Parameter, ...]:
+    """Every option of every stage, once, in the order of the stages."""
+    return tuple(
+        Parameter(
+            name=spec.flag[2:],
+            default=str(spec.default).lower() if spec.type is bool else str(spec.default),
+            help=spec.help + (f" [{spec.unit}]" if spec.unit else ""),
+            stages=names,
+            spec=spec,
+        )
+        for spec, names in all_options(stages).values()
+    )
+
+
+def parameters_of(stage: Stage) -> tuple[Parameter, ...]:
+    """The parameters that are options of a stage, in the order of its declaration."""
+    return option_parameters((stage,))

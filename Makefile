@@ -5,10 +5,11 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 OUT ?= out
 STAGE ?= sync
+FLAVOUR ?= cpu
 SETUP := $(VENV)/.ready-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup weights demo test test-stage lint format typecheck check render bench lock clean
+.PHONY: help setup weights demo test test-stage test-engines image images sif lint format typecheck check render bench lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -29,14 +30,30 @@ demo: weights  ## Fetch two real 4-camera scenes and run the whole pipeline on t
 	$(RUN) -m workflows run $(OUT)/demo-data $(OUT)/demo
 
 test: $(SETUP)  ## All tests; those of real models run once `make demo` has fetched models and recordings
-	$(RUN) -m pytest -n 2 -rs
+	$(RUN) -m pytest -n 2 -rs -m "not engines"
 
 test-stage: $(SETUP)  ## The tests of one stage: make test-stage STAGE=sync
 	$(RUN) -m pytest tests/stages/$(STAGE) -m "not models"
 
-lint: $(SETUP)  ## Style, and the arrows between the folders
+test-engines: $(SETUP)  ## The same scene through Docker, Apptainer, SLURM, S3 and Kubernetes; says SKIPPED where one is missing
+	$(RUN) -m pytest tests/engines -m engines -rs -s
+
+image: $(VENV)/.ready-run  ## The container image of one stage: make image STAGE=sync FLAVOUR=cpu
+	$(RUN) tools/build_images.py $(STAGE) --flavour $(FLAVOUR)
+
+images: $(VENV)/.ready-run  ## The images of all stages, and ghost-cli
+	$(RUN) tools/build_images.py --all --flavour $(FLAVOUR)
+
+sif: $(VENV)/.ready-run  ## The Apptainer image of one stage, from its container image: make sif STAGE=sync
+	$(RUN) tools/build_sif.py $(STAGE)
+
+lint: $(SETUP)  ## Style of Python, Dockerfile and shell; that what is rendered is what the declarations say
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/hadolint docker/Dockerfile
+	$(VENV)/bin/shellcheck apptainer/ghost.sbatch .ci/run
+	$(RUN) tools/render_workflows.py --check
+	$(RUN) tools/render_readme.py --check
 
 format: $(SETUP)  ## Put the code into the one format
 	$(VENV)/bin/ruff format .
@@ -47,13 +64,15 @@ typecheck: $(SETUP)  ## mypy, strict
 
 check: lint typecheck test  ## All of the above
 
-render: $(SETUP)  ## Write the generated parts of README.md anew
+render: $(SETUP)  ## Write anew what is generated: workflows/*.yaml, apptainer/ghost.sbatch, tables of README.md
+	$(RUN) tools/render_workflows.py
 	$(RUN) tools/render_readme.py
 
 bench: $(SETUP) weights  ## The figures that the README quotes, measured here (two hours)
 	$(RUN) -m benchmarks.demo
 	$(RUN) -m benchmarks.sync
 	$(RUN) -m benchmarks.pipeline --long
+	$(RUN) -m benchmarks.storage
 
 lock: $(SETUP)  ## Write requirements/*.txt anew from pyproject.toml
 	$(RUN) tools/lock_requirements.py

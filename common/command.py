@@ -20,6 +20,7 @@ from common.published import Published
 from common.signals import signals_as_errors
 from common.stage import OptionSpec, Stage, Unit, option_specs
 from common.storage.open import open_storage
+from common.weights.store import VARIABLE
 
 _LOG = logging.getLogger("ghost")
 
@@ -39,6 +40,19 @@ def click_option(spec: OptionSpec) -> click.Option:
         return click.Option([f"{spec.flag}/--no-{spec.flag[2:]}"], default=spec.default, help=text, show_default=True)
     kind: Any = click.Choice(spec.choices) if spec.choices else spec.type
     return click.Option([spec.flag], type=kind, default=spec.default, help=text, show_default=True)
+
+
+def weights_option() -> click.Option:
+    """--weights, which for this process and its children stands above the environment."""
+
+    def choose(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+        if value:
+            os.environ[VARIABLE] = value
+
+    text = (
+        f"Where the model files are: a folder, or s3://… [default: ${VARIABLE}, else ghost/weights in the user's cache]"
+    )
+    return click.Option(["--weights"], expose_value=False, callback=choose, help=text)
 
 
 def stage_command(stage: Stage) -> click.Command:
@@ -77,6 +91,8 @@ def stage_command(stage: Stage) -> click.Command:
                 ["--data-root"], required=True, help="Where the recordings are: DATA_ROOT/<scene>/<camera>.mp4"
             )
         )
+    if stage.uses_models:
+        parameters.append(weights_option())
     parameters += [click_option(spec) for spec in option_specs(stage.options)]
     parameters.append(click.Option(["--force"], is_flag=True, help="Run even if the result is up to date."))
 

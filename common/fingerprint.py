@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import json
 import re
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from common.errors import BadInput
 
@@ -34,18 +36,23 @@ def of_recording(path: Path) -> str:
         BadInput: a folder, a pipe or a device; opening a pipe would wait for ever.
         OSError: it is gone, or may not be read.
     """
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
+    if not stat.S_ISREG(path.stat().st_mode):
         raise BadInput(f"{path.name}: not a regular file. Copy the recording to a file.")
-    size = status.st_size
-    digest = hashlib.sha256(str(size).encode())
     with path.open("rb") as handle:
-        if size <= 4 * _CHUNK:
-            digest.update(handle.read())
-        else:
-            for i in range(_SAMPLES + 2):
-                handle.seek(i * (size - _CHUNK) // (_SAMPLES + 1))
-                digest.update(handle.read(_CHUNK if i in (0, _SAMPLES + 1) else _CHUNK // 16))
+        return of_opened_recording(handle)
+
+
+def of_opened_recording(handle: BinaryIO) -> str:
+    """The same of a recording that is open; it is read at a few places only, wherever it lies."""
+    size = handle.seek(0, io.SEEK_END)
+    handle.seek(0)
+    digest = hashlib.sha256(str(size).encode())
+    if size <= 4 * _CHUNK:
+        digest.update(handle.read())
+    else:
+        for i in range(_SAMPLES + 2):
+            handle.seek(i * (size - _CHUNK) // (_SAMPLES + 1))
+            digest.update(handle.read(_CHUNK if i in (0, _SAMPLES + 1) else _CHUNK // 16))
     return digest.hexdigest()
 
 

@@ -38,7 +38,7 @@ from common.manifest import (
 )
 from common.plan import Plan, Task, plan
 from common.published import Published
-from common.storage.interface import StoredFile
+from common.storage.interface import CommitConflict, StoredFile
 from common.workspace import Workspace
 
 __all__ = ["Outcome", "Plan", "Status", "Task", "execute", "finished", "plan", "record_failure"]
@@ -186,7 +186,14 @@ def _attempt(task: Task, planned: Plan, *, force: bool) -> Outcome:
                 record=record,
             )
             target, content = manifest_key(*unit), encode(manifest)
-            output.commit(folder, task.scene, files, obsolete=obsolete, manifest=target, content=content)
+            try:
+                output.commit(folder, task.scene, files, obsolete=obsolete, manifest=target, content=content)
+            except CommitConflict:
+                # No lock where this is: the other one may have done the same work. If not, this attempt is void.
+                other = finished(task, planned, Published(output, task.scene))
+                if other is None:
+                    raise
+                return Outcome(Status.OTHER_WAS_FIRST, other)
             output.remove(failure_key(*unit))
     return Outcome(Status.DONE, manifest)
 

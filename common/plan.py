@@ -6,12 +6,11 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from common import fingerprint, recordings
 from common.artifacts import SCENE, Unit
-from common.errors import BadInput, InputMissing, UsageError
+from common.errors import BadInput, DiskError, InputMissing, UsageError
 from common.manifest import FOLDER
 from common.published import Published
 from common.stage import Stage
@@ -118,15 +117,16 @@ def _recordings(task: Task) -> dict[str, str]:
     if task.data.size(f"{task.scene}/{recordings.CALIBRATION}") is not None:
         names.append(recordings.CALIBRATION)
     refused = dict.fromkeys(recordings.refused_recordings(task.data, task.scene), "refused")
-    return refused | {name: _recording(task.data.localize(f"{task.scene}/{name}")) for name in names}
+    return refused | {name: _recording(task.data, f"{task.scene}/{name}") for name in names}
 
 
-def _recording(path: Path) -> str:
+def _recording(data: Storage, key: str) -> str:
     """Identity of a recording; that of its trouble if it cannot be read, which concerns the one video alone."""
     try:
-        return fingerprint.of_recording(path)
-    except (OSError, BadInput) as error:
-        return f"unreadable: {error.strerror if isinstance(error, OSError) else error}"
+        with data.open(key) as handle:
+            return fingerprint.of_opened_recording(handle)
+    except (BadInput, DiskError, InputMissing) as error:
+        return f"unreadable: {type(error).__name__}"  # its text would say where the data lie
 
 
 def _history(task: Task, published: Published) -> dict[str, str]:

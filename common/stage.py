@@ -138,6 +138,11 @@ class Stage:
     weights: Callable[[Any], tuple[str, ...]] = _no_weights
     packages: tuple[str, ...] = ("numpy",)
 
+    @property
+    def uses_models(self) -> bool:
+        """Whether some choice of options calls for model files."""
+        return self.weights is not _no_weights
+
     def make_options(self, values: Mapping[str, object]) -> Any:  # noqa: ANN401 - an instance of self.options
         """The options with `values` in place of defaults, checked. Raises UsageError."""
         specs = {spec.name: spec for spec in option_specs(self.options)}

@@ -47,6 +47,11 @@ class Workspace:
         """Ids of all videos of the scene, sorted."""
         return tuple(sorted(self._load_scene().videos))
 
+    @property
+    def data_uri(self) -> str | None:
+        """How the user would name the data root; None for a stage that was given none."""
+        return None if self._data is None else self._data.uri
+
     def describe(self, video: str | None = None) -> SceneVideo:
         """What ingest found out about a video, by default the unit's own. Raises InputMissing."""
         name = video or self.video
@@ -58,9 +63,10 @@ class Workspace:
     def find(self, artifact: Artifact, video: str | None = None) -> Path | None:
         """Local path of an input, or None if no current one was published."""
         owner = self._owner(artifact, video)
-        if self.published.find(artifact, owner) is None:
+        manifest, key = self.published.find(artifact, owner), artifact.key(owner)
+        if manifest is None:
             return None
-        return self.published.storage.localize(f"{self.scene}/{artifact.key(owner).rstrip('/')}")
+        return self.published.storage.localize(f"{self.scene}/{key}", manifest.files_of(key))
 
     def input(self, artifact: Artifact, video: str | None = None) -> Path:
         """Local path of an input. Raises InputMissing."""

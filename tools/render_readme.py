@@ -1,4 +1,4 @@
-"""Writes the parts of README.md that the code determines: the exit codes. `--check` only compares."""
+"""Writes the parts of README.md that the code determines: exit codes, parameters. `--check` only compares."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ README = Path(__file__).resolve().parent.parent / "README.md"
 sys.path.insert(0, str(README.parent))
 
 from common.errors import ExitCode  # noqa: E402 - the checkout is no installed package
+from workflows import parameters_table  # noqa: E402
 
 
 def exit_codes() -> str:
@@ -17,9 +18,17 @@ def exit_codes() -> str:
     return "\n".join(["| code | meaning | try again as it is |", "|---|---|---|", *rows])
 
 
+PARTS = {
+    "exit codes": exit_codes,
+    "parameters": parameters_table.shared_table,
+    "parameters of Argo": parameters_table.argo_table,
+}
+"""What stands between <!-- NAME --> and <!-- end of NAME -->."""
+
+
 def rendered(text: str) -> str:
     """README with every generated part written anew between its two marks."""
-    for name, content in {"exit codes": exit_codes()}.items():
+    for name, content in {name: part() for name, part in PARTS.items()}.items():
         start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
         before, _, rest = text.partition(start)
         _, _, after = rest.partition(end)

@@ -1,4 +1,4 @@
-"""The `ghost` command: run the pipeline on this machine, look after the weights."""
+"""The `ghost` command: run the pipeline on this machine, close a run on a cluster, look after the weights."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from typing import Any, NoReturn
 import click
 
 from common.artifacts import PREVIEW
-from common.command import CONTEXT, click_option, run_command
+from common.command import CONTEXT, click_option, run_command, weights_option
 from common.errors import ExitCode, GhostError, UsageError
 from common.names import NAME_RULE, check_distinct, check_name, is_valid
 from common.recordings import find_scenes
+from common.stage import Stage
 from common.storage.interface import Storage
 from common.storage.open import open_storage
 from workflows import pipeline
-from workflows.units import Request, stage_options
+from workflows.units import Asked, Request, is_complete, stage_options
 
 _LOG = logging.getLogger("ghost")
 _ORIGINAL_ONLY = {  # options of the original ghost that name models which the chosen backends do not use
@@ -95,17 +96,15 @@ def run(
     data = open_storage(_one_of(data_root, data_option, "DATA_ROOT"))
     output = open_storage(_one_of(output_dir, output_option, "OUTPUT_DIR"))
     options = _stage_options(context, values, backends)
-    stages = tuple(stage for stage in pipeline.STAGES if vis or PREVIEW not in stage.writes)
-    for stage in stages:
-        stage.make_options(_for_stage(stage.name, options))
+    stages = _stages(vis, options)
     chosen = choose_scenes(data, wanted=scenes, first=first)
     check_writable(output)
     request = Request(
         data,
         output,
-        chosen.accepted,
         options,
         stages,
+        chosen.accepted,
         jobs or default_jobs(usable_cores(), memory_gib()),
         gpu_count(),
         force,
@@ -117,9 +116,49 @@ def run(
             local.run()
     finally:
         sys.stdout.write(summary(local.units, output=output.uri, refused=chosen.refused) + "\n")
-    left_out = any(unit.manifest.found.get("refused") for unit in local.units if unit.manifest is not None)
-    complete = all(unit.state.good for unit in local.units) and not chosen.refused and not left_out
-    return ExitCode.DONE if complete else ExitCode.SOME_FAILED
+    return ExitCode.DONE if is_complete(local.units) and not chosen.refused else ExitCode.SOME_FAILED
+
+
+@ghost.command(context_settings=dict(CONTEXT))
+@click.option("--data-root", required=True, metavar="DIR", help="Where the recordings are: a folder, or s3://…")
+@click.option("--output-root", required=True, metavar="DIR", help="Where the results are: a folder, or s3://…")
+@click.option("--scene", required=True, metavar="ID", help="The scene.")
+@click.option("--backend", "backends", multiple=True, metavar="[STAGE=]NAME", help="As in the run.")
+@click.option("--vis/--no-vis", help="As in the run.")
+@click.option("--engine-status", default="", metavar="TEXT", help="How the engine says that the run ended.")
+@click.option("--engine-failures", default="", metavar="JSON", help="What Argo passes as {{workflow.failures}}.")
+@click.pass_context
+def close(
+    context: click.Context,
+    /,
+    data_root: str,
+    output_root: str,
+    scene: str,
+    backends: tuple[str, ...],
+    vis: bool,
+    engine_status: str,
+    engine_failures: str,
+    **values: Any,  # noqa: ANN401 - options of the stages
+) -> int:
+    """Say how a run on a cluster ended: judge every unit of a scene, write its report.
+
+    Give it the options of the run. A result counts if it was made with them from what there is now; a unit that left
+    neither a result nor a reason is recorded as killed. The exit code is 1 if anything is not done, so the engine that
+    runs this as its last step knows that, too.
+    """
+    from workflows.closing import close as close_run
+    from workflows.closing import engine_failures_of
+    from workflows.display import summary
+
+    options = _stage_options(context, values, backends)
+    data, output, name = open_storage(data_root), open_storage(output_root), check_name(scene, kind="scene")
+    said = engine_failures_of(engine_failures)
+    for line in (f"the engine says: {engine_status}" if engine_status else "", *said):
+        if line:
+            _LOG.info("%s", line)
+    units = close_run(Asked(data, output, options, _stages(vis, options)), name, why="; ".join(said))
+    sys.stdout.write(summary(units, output=output.uri) + "\n")
+    return ExitCode.DONE if is_complete(units) else ExitCode.SOME_FAILED
 
 
 def _one_of(argument: str | None, option: str | None, name: str) -> str:
@@ -129,8 +168,12 @@ def _one_of(argument: str | None, option: str | None, name: str) -> str:
     return argument or option or ""
 
 
-def _for_stage(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    return stage_options(next(stage for stage in pipeline.STAGES if stage.name == name), options)
+def _stages(vis: bool, options: Mapping[str, Any]) -> tuple[Stage, ...]:
+    """The stages that take part. Raises UsageError for an option that one of them cannot accept."""
+    stages = tuple(stage for stage in pipeline.STAGES if vis or PREVIEW not in stage.writes)
+    for stage in stages:
+        stage.make_options(stage_options(stage, options))
+    return stages
 
 
 def _stage_options(context: click.Context, values: Mapping[str, Any], backends: tuple[str, ...]) -> dict[str, Any]:
@@ -235,13 +278,16 @@ def gpu_count() -> int:
     return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
 
 
-def _add_stage_options() -> None:
-    """Every option of every stage is an option of `ghost run`; the original's others are accepted."""
-    for name, (spec, stages) in pipeline.all_options().items():
-        if name not in _OWN:
-            option = click_option(spec)
-            option.help = f"{option.help} ({', '.join(stages)})"
-            run.params.append(option)
+def _add_declared_options() -> None:
+    """Every option of every stage is an option of `ghost run` and `close`; of the first also the original's others."""
+    for command in (run, close):
+        for name, (spec, stages) in pipeline.all_options().items():
+            if name not in _OWN:
+                option = click_option(spec)
+                option.help = f"{option.help} ({', '.join(stages)})"
+                command.params.append(option)
+    for command in (run, weights_fetch, weights_list):
+        command.params.append(weights_option())
     for name in _ORIGINAL_ONLY:
         run.params.append(click.Option([f"--{name}"], hidden=True))
 
@@ -272,7 +318,7 @@ def weights_list() -> None:
         sys.stdout.write(f"{'':<20} {row.source}; {row.notice}\n{'':<20} {row.file}\n")
 
 
-_add_stage_options()
+_add_declared_options()
 
 
 def main() -> NoReturn:

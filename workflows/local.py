@@ -127,14 +127,7 @@ class LocalRun:
         return on_gpu < self.request.gpus
 
     def _task(self, unit: UnitRun) -> harness.Task:
-        return harness.Task(
-            stage=unit.stage,
-            output=self.request.output,
-            scene=unit.scene,
-            video=unit.video,
-            options=unit.stage.make_options(stage_options(unit.stage, self.request.options)),
-            data=self.request.data if unit.stage.source else None,
-        )
+        return self.request.task(unit.stage, unit.scene, unit.video)
 
     def _arguments(self, unit: UnitRun) -> list[str]:
         arguments = [f"--output-root={self.request.output.uri}", f"--scene={unit.scene}"]

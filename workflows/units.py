@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime
 import enum
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from common.errors import ExitCode
 from common.manifest import Manifest
+from common.plan import Task
 from common.published import Published
 from common.stage import Stage, option_specs
 from common.storage.interface import Storage
@@ -61,25 +62,39 @@ class UnitRun:
 
 
 @dataclass(frozen=True)
-class Request:
-    """What `ghost run` was asked to do.
+class Asked:
+    """What every unit of a run was asked to do, on whichever engine.
 
     Attributes:
         data: where the recordings are.
         output: where results go.
-        scenes: names, checked.
         options: values given for options, by the option's name; per stage where a stage is named ("segment.backend").
-        stages: the stages that take part.
+        stages: the stages that take part, in order.
+    """
+
+    data: Storage
+    output: Storage
+    options: Mapping[str, Any]
+    stages: tuple[Stage, ...]
+
+    def task(self, stage: Stage, scene: str, video: str | None) -> Task:
+        """What the harness is told about one unit."""
+        options = stage.make_options(stage_options(stage, self.options))
+        return Task(stage, self.output, scene, video, options, self.data if stage.source else None)
+
+
+@dataclass(frozen=True)
+class Request(Asked):
+    """What `ghost run` was asked to do.
+
+    Attributes:
+        scenes: names, checked.
         jobs: processes at once.
         gpus: GPUs on this machine.
         force: run units even if they are up to date.
     """
 
-    data: Storage
-    output: Storage
     scenes: tuple[str, ...]
-    options: Mapping[str, Any]
-    stages: tuple[Stage, ...]
     jobs: int
     gpus: int = 0
     force: bool = False
@@ -98,6 +113,13 @@ class SceneRun:
         for other in self.units:
             if other.stage in stages and (other.video is None or unit.video in (None, other.video)):
                 yield other
+
+
+def is_complete(units: Collection[UnitRun]) -> bool:
+    """Whether everything is done: no unit failed or was left out, and ingest refused no file for its name."""
+    return all(unit.state.good for unit in units) and not any(
+        unit.manifest.found.get("refused") for unit in units if unit.manifest is not None
+    )
 
 
 def stage_options(stage: Stage, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -120,7 +120,7 @@ class Cuts:
         if not missing:
             return
         data, results = (open_storage(str(self.folder / name)) for name in ("data", "results"))
-        run = LocalRun(Request(data, results, missing, {}, _STAGES, JOBS))
+        run = LocalRun(Request(data, results, options={}, stages=_STAGES, scenes=missing, jobs=JOBS))
         run.run()
         failed = [f"{unit.title}: {unit.message}" for unit in run.units if not unit.state.good]
         if failed:

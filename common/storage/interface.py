@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
+
+from common.errors import TemporaryFailure
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,10 @@ class StoredFile:
     key: str
     bytes: int
     sha256: str
+
+
+class CommitConflict(TemporaryFailure):
+    """Another attempt at the same unit has published its result while this one was about to."""
 
 
 class Storage(Protocol):
@@ -69,8 +75,27 @@ class Storage(Protocol):
         """Renames files: key -> new key, which must be free."""
         ...
 
-    def localize(self, key: str) -> Path:
-        """A local path where the file can be read. The caller has looked it up and knows its digest."""
+    def localize(self, key: str, files: Sequence[StoredFile] = ()) -> Path:
+        """A local path where a file or a folder can be read.
+
+        Args:
+            key: what is wanted, looked up by the caller.
+            files: what its manifest lists of it. A place whose files must be fetched checks each against it; one
+                where they lie already leaves that to the artifacts' own checks. None for a recording, which has no
+                manifest.
+
+        Raises:
+            BadInput: a file is not what the manifest says.
+        """
+        ...
+
+    def open(self, key: str) -> BinaryIO:
+        """A file for reading parts of it: it can be sought.
+
+        Raises:
+            InputMissing: there is none.
+            BadInput: a folder, a pipe or a device.
+        """
         ...
 
     def attempt(self, scene: str, label: str) -> AbstractContextManager[Path]:
@@ -104,5 +129,8 @@ class Storage(Protocol):
             obsolete: what to remove; keys relative to the scene. What is not there is no error.
             manifest: key of the manifest; its appearance is the commit.
             content: the manifest.
+
+        Raises:
+            CommitConflict: where the place has no locks, another attempt was first.
         """
         ...

@@ -13,8 +13,9 @@ import shutil
 import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
-from common.errors import DiskError, InputMissing, UsageError, from_os_error
+from common.errors import BadInput, DiskError, InputMissing, UsageError, from_os_error
 from common.signals import uninterrupted
 from common.storage.interface import StoredFile
 from common.storage.locks import is_unsupported, try_lock, wait_for_lock
@@ -151,9 +152,19 @@ class LocalStorage:
             with _writing(folder):
                 sync_folder(folder)
 
-    def localize(self, key: str) -> Path:
-        """The file itself."""
-        return self._path(key)
+    def localize(self, key: str, files: Sequence[StoredFile] = ()) -> Path:
+        """The file or folder itself."""
+        return self._path(key.rstrip("/"))
+
+    def open(self, key: str) -> BinaryIO:
+        """The file, for reading parts of it."""
+        path = self._path(key)
+        try:
+            if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
+                raise BadInput(f"{path.name}: not a regular file. Copy the recording to a file.")
+            return path.open("rb")
+        except OSError as error:
+            raise from_os_error(error, place=str(path)) from error
 
     @contextlib.contextmanager
     def attempt(self, scene: str, label: str) -> Iterator[Path]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.storage.interface import Storage
 from common.weights.fetch import fetch_files
-from common.weights.lock import weights_lock
-from common.weights.store import is_verified, root
+from common.weights.lock import LockedFile, weights_lock
+from common.weights.store import is_verified, remote, root
 
 _LOG = logging.getLogger("ghost.weights")
 _WITHOUT_WEIGHTS = ("fake",)  # backends that run no model
@@ -20,17 +22,17 @@ class Row:
 
     Attributes:
         name: what the code calls it.
-        file: its path in the cache.
+        file: where it is, or would be.
         backends: who uses it.
         size: bytes.
         licence: SPDX name, with a word on what it covers where several apply.
         notice: the owner, and what is known about the licence.
-        state: "verified", "damaged" or "missing".
+        state: "verified", "damaged" or "missing"; "stored" where it lies elsewhere and is verified when it is used.
         source: registry, package and version.
     """
 
     name: str
-    file: Path
+    file: str
     backends: tuple[str, ...]
     size: int
     licence: str
@@ -39,8 +41,8 @@ class Row:
     source: str
 
 
-def fetch(backend: str | None = None) -> list[Path]:
-    """Fetches the weights of one backend, or all; returns the files: none for a backend that needs none.
+def fetch(backend: str | None = None) -> list[str]:
+    """Fetches the weights of one backend, or all; returns where they are: nowhere for a backend that needs none.
 
     Logs to "ghost.weights".
 
@@ -52,20 +54,27 @@ def fetch(backend: str | None = None) -> list[Path]:
         _LOG.info("the backend %s needs no weights: nothing to fetch", backend)
         return []
     lock = weights_lock()
-    return fetch_files(lock, lock.used_by(backend), root())
+    files, elsewhere = lock.used_by(backend), remote()
+    if elsewhere is None:
+        return [str(path) for path in fetch_files(lock, files, root())]
+    missing = [file for file in files if elsewhere.size(file.file) != file.size]
+    with tempfile.TemporaryDirectory(prefix="ghost-weights-") as folder:
+        for file, path in zip(missing, fetch_files(lock, missing, Path(folder)), strict=True):
+            elsewhere.write(file.file, path.read_bytes())
+            _LOG.info("%s/%s: stored", elsewhere.uri, file.file)
+    return [f"{elsewhere.uri}/{file.file}" for file in files]
 
 
 def listing() -> list[Row]:
-    """All weights in the lock file and how they stand on this machine. Hashes the files that are there."""
-    folder = root()
+    """All weights in the lock file and how they stand. Hashes the files that are on this machine."""
+    elsewhere = remote()
     rows = []
     for file in weights_lock().files:
-        path = folder / file.file
-        state = "verified" if is_verified(file, folder) else "damaged" if path.exists() else "missing"
+        place, state = _here(file) if elsewhere is None else _there(file, elsewhere)
         rows.append(
             Row(
                 name=file.name,
-                file=path,
+                file=place,
                 backends=file.backends,
                 size=file.size,
                 licence=file.licence,
@@ -75,3 +84,15 @@ def listing() -> list[Row]:
             )
         )
     return rows
+
+
+def _here(file: LockedFile) -> tuple[str, str]:
+    folder = root()
+    path = folder / file.file
+    return str(path), "verified" if is_verified(file, folder) else "damaged" if path.exists() else "missing"
+
+
+def _there(file: LockedFile, elsewhere: Storage) -> tuple[str, str]:
+    size = elsewhere.size(file.file)
+    state = "missing" if size is None else "stored" if size == file.size else "damaged"
+    return f"{elsewhere.uri}/{file.file}", state

@@ -1,4 +1,4 @@
-"""Where the model files lie, and whether they are what the lock file says.
+"""Where the model files lie, and whether they are what the lock file says: a folder, or s3://bucket/prefix.
 
 A file is hashed each time it is asked for: 28 MB take 25 ms, less than loading the model, and no note about
 an earlier check has to be believed.
@@ -11,7 +11,17 @@ from pathlib import Path
 
 from common import fingerprint
 from common.errors import ConfigurationError, ModelUnavailable, from_os_error
+from common.storage.interface import Storage
+from common.storage.open import open_storage
 from common.weights.lock import LockedFile, weights_lock
+
+VARIABLE = "GHOST_WEIGHTS"  # --weights sets it for a process and its children
+
+
+def remote() -> Storage | None:
+    """Where the weights are if $GHOST_WEIGHTS names no folder of this machine."""
+    chosen = os.environ.get(VARIABLE, "")
+    return open_storage(chosen) if "://" in chosen else None
 
 
 def root() -> Path:
@@ -20,7 +30,7 @@ def root() -> Path:
     Raises:
         ConfigurationError: there is no home folder, as for a user id that a container does not know.
     """
-    chosen = os.environ.get("GHOST_WEIGHTS")
+    chosen = os.environ.get(VARIABLE)
     cache = os.environ.get("XDG_CACHE_HOME")
     try:
         if chosen:
@@ -28,7 +38,7 @@ def root() -> Path:
         return (Path(cache) if cache else Path.home() / ".cache") / "ghost" / "weights"
     except RuntimeError as error:
         raise ConfigurationError(
-            f"the folder of the weights: {error} Set GHOST_WEIGHTS to a folder that holds them, or may hold them."
+            f"the folder of the weights: {error} Set {VARIABLE} to a folder that holds them, or may hold them."
         ) from error
 
 
@@ -38,13 +48,19 @@ def path(name: str) -> Path:
     Raises:
         ModelUnavailable: it was not fetched, or is damaged.
         UsageError: the lock file has no such name.
+        TemporaryFailure, ConfigurationError: the place where the weights are did not answer.
     """
-    file = weights_lock().find(name)
-    found = root() / file.file
-    if not is_verified(file, root()):
-        state = "is damaged" if found.exists() else "is missing"
+    file, elsewhere = weights_lock().find(name), remote()
+    if elsewhere is None:
+        found: Path | None = root() / file.file
+        place = str(found)
+    else:
+        found = elsewhere.localize(file.file) if elsewhere.size(file.file) is not None else None
+        place = f"{elsewhere.uri}/{file.file}"
+    if found is None or not matches(file, found):
+        state = "is damaged" if found is not None and found.exists() else "is missing"
         advice = f"Run `ghost weights fetch --backend {file.backends[0]}`."
-        raise ModelUnavailable(f"the weights of {name} at {found}: the file {state}. {advice}")
+        raise ModelUnavailable(f"the weights of {name} at {place}: the file {state}. {advice}")
     return found
 
 
@@ -58,7 +74,11 @@ def digest(name: str) -> str:
 
 def is_verified(file: LockedFile, folder: Path) -> bool:
     """Whether the file lies below `folder` with the size and the digest of the lock file."""
-    candidate = folder / file.file
+    return matches(file, folder / file.file)
+
+
+def matches(file: LockedFile, candidate: Path) -> bool:
+    """Whether `candidate` has the size and the digest that the lock file gives for a file."""
     try:
         return candidate.stat().st_size == file.size and fingerprint.of_file(candidate) == file.sha256
     except (FileNotFoundError, NotADirectoryError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from common.artifacts import REPORT
-from common.errors import GhostError
 from common.workspace import Workspace
 from stages.report.gather import gather
 from stages.report.page import render
@@ -24,8 +23,4 @@ def write_report(workspace: Workspace) -> None:
 def _roots(workspace: Workspace) -> dict[str, str]:
     """The folders that messages may name, and how the page calls them."""
     roots = {workspace.published.storage.uri: "OUTPUT_DIR"}
-    try:
-        recordings = workspace.recordings()
-    except (GhostError, OSError):
-        return roots
-    return roots | {str(path.parent.parent): "DATA_ROOT" for path in recordings.values()}
+    return roots if workspace.data_uri is None else roots | {workspace.data_uri: "DATA_ROOT"}

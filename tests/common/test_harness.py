@@ -463,7 +463,7 @@ def test_an_output_root_that_is_a_file_is_a_disk_error_in_one_line(
 def test_a_dangling_link_concerns_its_own_video_alone(bench: Bench) -> None:
     (bench.data / "cam03.mp4").symlink_to("gone.mp4")
     planned = harness.plan(bench.task(LISTING))
-    assert planned.inputs["recordings"]["cam03.mp4"] == "unreadable: No such file or directory"
+    assert planned.inputs["recordings"]["cam03.mp4"] == "unreadable: InputMissing"
 
 
 def test_a_linked_recording_is_as_good_as_a_copied_one(bench: Bench) -> None:

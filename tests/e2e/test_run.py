@@ -313,3 +313,19 @@ def test_an_interrupted_run_stops_its_stages_leaves_nothing_and_can_be_continued
     make_video(data / "take" / "cam01.mp4")
     done = run(data, tmp_path / "out")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def close(data: Path, output: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    roots = (f"--data-root={data}", f"--output-root={output}", "--scene=take")
+    return ghost("close", *roots, "--backend=fake", *arguments)
+
+
+def test_closing_a_run_says_how_it_ended_and_takes_results_of_other_options_for_none(data: Path, tmp_path: Path):
+    output = tmp_path / "out"
+    assert run(data, output).returncode == 0
+    done = close(data, output, "--engine-status=Succeeded", "--engine-failures=")
+    assert (done.returncode, "FAILED" in done.stdout) == (0, False), done.stderr
+    other = close(data, output, "--sam3d-step=2")
+    assert other.returncode == ExitCode.SOME_FAILED
+    assert "FAILED   body take/cam01 (exit 75)" in other.stdout
+    assert "killed for want of memory or time" in (output / "take" / "report.html").read_text()

@@ -1,0 +1,278 @@
+"""The rendered workflow files: they say what the declarations say, and every parser and schema at hand takes them.
+
+That nothing in them leads nowhere is in test_argo_lint; whether they run, in tests/engines.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+from hera.workflows import Workflow, WorkflowTemplate
+
+from common.artifacts import BODIES, FRAMES, MASKS, SCENE
+from common.stage import Stage, Unit
+from tests.engines.argo_runner.dag import depends_met
+from tests.engines.argo_runner.errors import WorkflowProblem
+from tests.engines.argo_runner.nodes import Node, Phase
+from tests.workflows.argo_parts import FOLDER, document, leaves, task, templates
+from tests.workflows.argo_pod_lint import filled, parsed
+from workflows.argo import rendered
+from workflows.argo_dag import video_dag
+from workflows.argo_expressions import computed
+from workflows.argo_yaml import to_yaml
+from workflows.parameters import COMMON, option_parameters
+
+ROOT = Path(__file__).parents[2]
+FILES = ("ghost.yaml", "ghost-template.yaml")
+SCHEMAS = Path(os.environ.get("GHOST_ARGO", ROOT.parent / "shared" / "argo"))
+HOSTILE = "x'; echo $(id) {{y}} \" | \\ \n&"
+
+Doc = dict[str, Any]
+
+
+# The files
+
+
+def test_the_files_are_what_the_declarations_render():
+    done = subprocess.run([sys.executable, "tools/render_workflows.py", "--check"], cwd=ROOT, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_the_check_notices_a_file_that_was_edited(tmp_path: Path):
+    command = [sys.executable, "tools/render_workflows.py", "--out", str(tmp_path)]
+    subprocess.run([*command, "--videos-at-once", "2"], cwd=ROOT, check=True)
+    assert templates(yaml.safe_load((tmp_path / "ghost.yaml").read_text()))["main"]["parallelism"] == 2
+    done = subprocess.run([*command, "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("not as rendered: ghost.yaml, ghost-template.yaml.")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_says_on_top_what_it_is_and_how_to_use_it(name: str):
+    comment = [line for line in (FOLDER / name).read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    assert len(comment) == 3
+    assert "do not edit" in comment[0]
+    assert "argo submit" in comment[1]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_argos_own_definitions_accept_the_file_and_know_every_field(name: str):
+    checker = SCHEMAS / "check.py"
+    if not checker.is_file():
+        pytest.skip(f"SKIPPED Argo schema: no {checker}; set GHOST_ARGO to the folder that holds it")
+    done = subprocess.run([sys.executable, str(checker), str(FOLDER / name)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("name", "kind"), [(FILES[0], Workflow), (FILES[1], WorkflowTemplate)])
+def test_hera_reads_the_file_and_writes_the_same(name: str, kind: type[Workflow]):
+    """Hera drops fields that Argo does not have, so they would show as a difference."""
+    assert kind.from_dict(document(name)).to_dict() == document(name)
+
+
+@pytest.mark.parametrize("name", ["accounts.yaml", "volume.yaml"])
+def test_kubernetes_own_schemas_accept_what_an_admin_applies(name: str):
+    command = [Path(sys.executable).with_name("kubernetes-validate"), "--strict", FOLDER / "cluster" / name]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_template_differs_from_the_workflow_in_kind_and_name_alone():
+    first, second = (document(name) for name in FILES)
+    assert first["spec"] == second["spec"]
+    assert (second["kind"], second["metadata"]["name"]) == ("WorkflowTemplate", "ghost")
+
+
+# What it means
+
+
+def test_parameters_have_the_names_and_defaults_of_all_engines():
+    declared = {entry["name"]: entry.get("value") for entry in document()["spec"]["arguments"]["parameters"]}
+    shared = {parameter.name: parameter.default for parameter in (*COMMON, *option_parameters())}
+    assert {name: declared[name] for name in shared} == shared
+
+
+def test_the_dag_is_the_one_of_the_pipeline():
+    doc = document()
+    order = {name: [entry["name"] for entry in templates(doc)[name]["dag"]["tasks"]] for name in ("main", "video")}
+    assert order == {"main": ["weights", "ingest", "video", "sync"], "video": ["frames", "segment", "body", "preview"]}
+    assert task(doc, "video", "body")["depends"] == "frames && segment"
+
+
+@pytest.mark.parametrize(
+    ("template", "name", "phases", "starts"),
+    [
+        ("main", "video", {"ingest": "Succeeded", "weights": "Skipped"}, True),
+        ("main", "video", {"ingest": "Succeeded", "weights": "Failed"}, True),
+        ("main", "video", {"ingest": "Failed", "weights": "Succeeded"}, False),
+        ("main", "sync", {"ingest": "Succeeded", "video": "Failed"}, True),
+        ("main", "sync", {"ingest": "Succeeded", "video": "Error"}, True),
+        ("main", "sync", {"ingest": "Succeeded", "video": "Succeeded"}, True),
+        ("main", "sync", {"ingest": "Failed", "video": "Omitted"}, False),
+        ("video", "body", {"frames": "Succeeded", "segment": "Failed"}, False),
+        ("video", "preview", {"frames": "Succeeded", "segment": "Succeeded", "body": "Failed"}, True),
+        ("video", "preview", {"frames": "Succeeded", "segment": "Failed", "body": "Omitted"}, False),
+    ],
+)
+def test_a_task_starts_when_what_it_needs_succeeded_and_what_it_can_use_is_over(
+    template: str, name: str, phases: dict[str, str], starts: bool
+):
+    before = {other: Node(other, other, Phase(phase)) for other, phase in phases.items()}
+    assert depends_met(task(document(), template, name)["depends"], before) is starts
+
+
+def stage(name: str, unit: Unit, **more: Any) -> Stage:
+    fields = {"summary": name, "reads": (), "writes": (), "run": lambda workspace, options: None, **more}
+    return Stage(name=name, unit=unit, **fields)
+
+
+def test_a_new_stage_finds_its_place_by_what_it_reads():
+    listing = stage("list", Unit.SCENE, writes=(SCENE,))
+    first = stage("first", Unit.VIDEO, reads=(SCENE,), writes=(FRAMES,))
+    second = stage("second", Unit.VIDEO, reads=(SCENE, FRAMES), writes=(MASKS,))
+    third = stage("third", Unit.VIDEO, reads=(FRAMES,), may_read=(MASKS,), writes=(BODIES,))
+    gather = stage("gather", Unit.SCENE, reads=(BODIES,))
+    history = stage("history", Unit.SCENE, history=True)
+    tasks = video_dag((listing, first, second, third, gather, history))["dag"]["tasks"]
+    assert [entry.get("depends", "") for entry in tasks] == [
+        "",
+        "first",
+        "first && (second.Succeeded || second.Failed || second.Errored || second.Skipped || second.Omitted)",
+    ]
+
+
+def test_pods_get_more_memory_at_each_attempt_and_what_the_user_says():
+    doc = document()
+    values = {"memory-body": "1500", "gpus": "2", "cpu": "0.5", "node-selector": '{"gpu": "a100"}'}
+    for attempt, amount in enumerate(("1500Mi", "3000Mi", "4500Mi")):
+        text = filled(doc, templates(doc)["body"]["podSpecPatch"], retries=str(attempt), **values)
+        patch = json.loads(text)
+        limits = patch["containers"][0]["resources"]["limits"]
+        assert limits == {"cpu": "0.5", "memory": amount, "nvidia.com/gpu": "2"}
+        assert patch["containers"][0]["resources"]["requests"] == {"cpu": "0.5", "memory": amount}
+        assert patch["nodeSelector"] == {"gpu": "a100"}
+
+
+@pytest.mark.parametrize("name", ["gpu-tolerations", "node-selector", "gpus", "cpu", "memory-body"])
+def test_no_value_can_add_to_the_structure_of_a_pod(name: str):
+    doc = document()
+    inserted = '1"}}}], "hostNetwork": true, "x": [{"y": {"z": "'
+    with pytest.raises((WorkflowProblem, ValueError)):  # no number, no JSON
+        filled(doc, templates(doc)["body"]["podSpecPatch"], **{name: inserted})
+
+
+def test_without_a_claim_the_shared_folder_is_an_empty_one():
+    doc = document()
+    patch = json.loads(filled(doc, doc["spec"]["podSpecPatch"], claim="none"))
+    assert patch == {"volumes": [{"name": "data", "persistentVolumeClaim": None, "emptyDir": {"sizeLimit": "64Gi"}}]}
+    assert json.loads(filled(doc, doc["spec"]["podSpecPatch"])) == {}
+
+
+@pytest.mark.parametrize("name", list(leaves(document())))
+def test_a_hostile_value_stays_one_argument(name: str):
+    doc = document()
+    template = leaves(doc)[name]["container"]
+    names = [entry["name"] for entry in doc["spec"]["arguments"]["parameters"]]
+    plain, hostile = (filled(doc, template, **values) for values in ({}, dict.fromkeys(names, HOSTILE)))
+    assert len(plain["args"]) == len(hostile["args"])
+    changed = [after for before, after in zip(plain["args"], hostile["args"], strict=True) if before != after]
+    assert all(argument.partition("=")[2] == HOSTILE for argument in changed), changed
+    keep = ("command", "env", "envFrom", "securityContext", "volumeMounts")
+    assert {key: plain[key] for key in keep} == {key: hostile[key] for key in keep}
+
+
+@pytest.mark.parametrize("value", ["yes", "1", "", "True", "--force"])
+def test_a_flag_takes_true_and_false_and_the_stage_refuses_anything_else(value: str):
+    doc = document()
+    arguments = leaves(doc)["body"]["container"]["args"]
+    for word, meaning in (("true", True), ("false", False)):
+        assert parsed("stages.body", filled(doc, arguments, smooth=word))["smooth"] is meaning
+    with pytest.raises(click.UsageError):
+        parsed("stages.body", filled(doc, arguments, smooth=value))
+
+
+def test_the_exit_handler_is_told_all_that_the_run_was_told_and_how_it_ended():
+    doc = document()
+    values = {"smooth": "true", "vis": "true", "max-offset": "7.5", "backend": "fake"}
+    told = parsed("workflows", filled(doc, leaves(doc)["close"]["container"]["args"], **values))
+    assert (told["smooth"], told["vis"], told["max_offset"], told["backends"]) == (True, True, 7.5, ("fake",))
+    assert (told["engine_status"], told["engine_failures"]) == ("Succeeded", '"null"')
+    given = {parameter.name.replace("-", "_") for parameter in option_parameters()} - {"backend"}
+    assert given <= set(told)
+
+
+def test_models_are_fetched_unless_the_backend_has_none():
+    condition = task(document(), "main", "weights")["when"]
+    assert filled(document(), condition, backend="fake") == "false"
+    assert filled(document(), condition, backend="embedded") == "true"
+
+
+def test_the_preview_is_drawn_when_asked_for():
+    condition = task(document(), "video", "preview")["when"]
+    assert filled(document(), condition) == "false"
+    assert filled(document(), condition, vis="true") == "true"
+
+
+# What an admin applies
+
+
+def test_only_argos_container_has_rights_and_only_to_report_results():
+    objects = list(yaml.safe_load_all((FOLDER / "cluster" / "accounts.yaml").read_text()))
+    by_kind = {entry["kind"]: entry for entry in objects}
+    spec = document()["spec"]
+    executor = spec["executor"]["serviceAccountName"]
+    accounts = [entry["metadata"]["name"] for entry in objects if entry["kind"] == "ServiceAccount"]
+    assert accounts == [spec["serviceAccountName"], executor]
+    assert by_kind["Role"]["rules"] == [
+        {"apiGroups": ["argoproj.io"], "resources": ["workflowtaskresults"], "verbs": ["create", "patch"]}
+    ]
+    assert [entry["name"] for entry in by_kind["RoleBinding"]["subjects"]] == [executor]
+    assert by_kind["RoleBinding"]["roleRef"]["name"] == by_kind["Role"]["metadata"]["name"]
+    assert by_kind["Secret"]["metadata"]["name"] == f"{executor}.service-account-token"
+    assert by_kind["Secret"]["metadata"]["annotations"] == {"kubernetes.io/service-account.name": executor}
+
+
+def test_the_claim_is_the_default_one_and_many_nodes_can_mount_it():
+    claim = yaml.safe_load((FOLDER / "cluster" / "volume.yaml").read_text())
+    declared = {entry["name"]: entry.get("value") for entry in document()["spec"]["arguments"]["parameters"]}
+    assert claim["metadata"]["name"] == declared["claim"]
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+
+
+def test_no_file_names_a_namespace_or_holds_a_credential():
+    for path in (*FOLDER.glob("*.yaml"), *FOLDER.glob("cluster/*.yaml")):
+        text = path.read_text(encoding="utf-8")
+        assert "namespace:" not in text
+        assert not re.search(r"AKIA|aws_secret|^data:|stringData", text, re.MULTILINE), path
+
+
+# How it is written
+
+
+def test_two_braces_inside_an_expression_are_refused():
+    assert computed("a + 1") == "{{=a + 1}}"
+    with pytest.raises(ValueError, match="two braces"):
+        computed("'{\"a\": {}}' + b")
+
+
+@pytest.mark.parametrize("text", ["y", "N", "no", "on", "0.1.0", "1e3", "0x1F", "1:30", ".5", "", "~", "{a}", "null"])
+def test_texts_that_a_parser_could_take_for_something_else_are_quoted(text: str):
+    assert to_yaml({"key": text}) == f"key: '{text}'\n"
+
+
+def test_equal_parts_are_written_out_and_not_anchored():
+    shared = {"a": ["b"]}
+    assert to_yaml({"first": shared, "second": shared}) == "first:\n  a:\n  - b\nsecond:\n  a:\n  - b\n"
+
+
+def test_rendering_twice_gives_the_same():
+    assert rendered() == rendered()

@@ -1,0 +1,190 @@
+"""The pods of the workflow: a leaf template for each, with image, arguments, resources, security, volumes, retries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from common.command import stage_command
+from common.stage import Stage
+from workflows import cli
+from workflows.argo_expressions import computed, option_argument, pasted, value_of
+from workflows.argo_parameters import argo_parameters, memory_parameter
+from workflows.parameters import CLI_IMAGE, RETRIED
+from workflows.pipeline import STAGES
+
+CLAIM_VOLUME = "data"
+CLAIM_FOLDER = "/data"
+SCRATCH_VOLUME = "scratch"
+SCRATCH_SIZE = "64Gi"  # a limit, not a reservation: recordings from S3 and attempts, while a unit is at work
+SHARED_MEMORY_VOLUME = "shared-memory"
+SHARED_MEMORY_SIZE = "1Gi"  # counts as memory of the pod
+S3_SECRET = "ghost-s3"  # noqa: S105 - the name of a Secret, whose keys are AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL and so on
+GPU = "nvidia.com/gpu"
+
+_NAMES = frozenset(parameter.name for parameter in argo_parameters())
+_WEIGHTS_MEMORY = 1024  # MiB; fetching and converting the models of `embedded` took 403 (measured)
+# Many small threads on a large node only get in each other's way, and one order of additions makes equal results.
+_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True)
+class Pod:
+    """What is particular to one leaf template.
+
+    Attributes:
+        name: of the template.
+        image: last part of the image's name.
+        module: what its Python runs.
+        command: the click command that its arguments are made for.
+        memory: expression for the MiB of its first attempt.
+        first_memory: what that is unless the user says otherwise.
+        words: arguments that choose a command of the module.
+        gpu: whether it may use GPUs.
+    """
+
+    name: str
+    image: str
+    module: str
+    command: click.Command
+    memory: str
+    first_memory: str
+    words: tuple[str, ...] = ()
+    gpu: bool = False
+
+
+def stage_pod(stage: Stage) -> Pod:
+    """The pod that runs one unit of a stage."""
+    memory = memory_parameter(stage)
+    return Pod(
+        name=stage.name,
+        image=stage.name,
+        module=f"stages.{stage.name}",
+        command=stage_command(stage),
+        memory=f"asInt({value_of(memory.name)})",
+        first_memory=str(memory.default),
+        gpu=stage.resources.gpu,
+    )
+
+
+def weights_pod() -> Pod:
+    """The pod that sees to it that the model files are there, before any other needs them."""
+    return Pod(
+        name="weights",
+        image=CLI_IMAGE,
+        module="workflows",
+        words=("weights", "fetch"),
+        command=cli.weights_fetch,
+        memory=str(_WEIGHTS_MEMORY),
+        first_memory=str(_WEIGHTS_MEMORY),
+    )
+
+
+def close_pod() -> Pod:
+    """The pod that judges the run when it is over in any way, and writes the report."""
+    report = memory_parameter(next(stage for stage in STAGES if stage.history))
+    return Pod(
+        name="close",
+        image=CLI_IMAGE,
+        module="workflows",
+        words=("close",),
+        command=cli.close,
+        memory=f"asInt({value_of(report.name)})",
+        first_memory=str(report.default),
+    )
+
+
+def options_of(command: click.Command) -> dict[str, click.Option]:
+    """The options of a command by their first spelling, without the dashes."""
+    return {option.opts[0][2:]: option for option in command.params if isinstance(option, click.Option)}
+
+
+def arguments(command: click.Command) -> list[str]:
+    """Every option of a command that stands for something the workflow knows, each as one argument."""
+    known = {
+        "video": "{{inputs.parameters.video}}",
+        "engine-status": "{{workflow.status}}",
+        "engine-failures": "{{workflow.failures}}",
+    }
+    found = []
+    for name, option in options_of(command).items():
+        if name in _NAMES:
+            found.append(option_argument(option, pasted(name), name))
+        elif name in known:
+            found.append(f"--{name}={known[name]}")
+    return found
+
+
+def leaf(pod: Pod) -> dict[str, Any]:
+    """The template of a pod."""
+    template: dict[str, Any] = {"name": pod.name}
+    if "video" in options_of(pod.command):
+        template["inputs"] = {"parameters": [{"name": "video"}]}
+    template["activeDeadlineSeconds"] = pasted("stage-deadline")
+    template["retryStrategy"] = _retries()
+    if pod.gpu:  # the parameter replaces it; it stands here so that the file says what a GPU pod is
+        template["tolerations"] = [{"key": GPU, "operator": "Exists", "effect": "NoSchedule"}]
+    template["podSpecPatch"] = _resources_patch(pod)
+    template["container"] = _container(pod)
+    return template
+
+
+def _retries() -> dict[str, Any]:
+    """Another attempt for the exit codes that are worth one, and for a lost node; never after a deadline.
+
+    `limit` is a parameter, the codes are not. There is no maxDuration: it would count from the first attempt's start,
+    so that a pod that ran longer would never be tried again.
+    """
+    codes = ", ".join(str(code) for code in sorted(RETRIED))
+    return {
+        "limit": pasted("retries"),
+        "expression": f'(asInt(lastRetry.exitCode) in [{codes}] || lastRetry.status == "Error") '
+        '&& !(lastRetry.message contains "deadline")',
+        "backoff": {"duration": "10s", "factor": "3", "cap": "5m"},
+    }
+
+
+def _resources_patch(pod: Pod) -> str:
+    """What Kubernetes wants as a quantity and Argo takes from a parameter only in a patch: JSON, in readable lines."""
+    cpu = _quantity("cpu", f"asFloat({value_of('cpu')})")
+    memory = _quantity("memory", f"{pod.memory} * (asInt(retries) + 1)", unit="Mi")
+    gpu = ", " + _quantity(GPU, f"asInt({value_of('gpus')})") if pod.gpu else ""
+    nodes = "".join(
+        f',\n "{field}": {computed(f"fromJSON({value_of(name)})")}'
+        for field, name in (("tolerations", "gpu-tolerations"), ("nodeSelector", "node-selector"))
+        if pod.gpu
+    )
+    return (
+        '{"containers": [{"name": "main", "resources": {\n'
+        f'  "requests": {{{cpu}, {memory}}},\n'
+        f'  "limits": {{{cpu}, {memory}{gpu}}} }} }}]{nodes}\n}}'
+    )
+
+
+def _quantity(name: str, expression: str, *, unit: str = "") -> str:
+    return f'"{name}": "{computed(expression)}{unit}"'
+
+
+def _container(pod: Pod) -> dict[str, Any]:
+    mounts = {CLAIM_VOLUME: CLAIM_FOLDER, SCRATCH_VOLUME: "/tmp"}  # noqa: S108 - an empty volume of the pod
+    if pod.gpu:
+        mounts[SHARED_MEMORY_VOLUME] = "/dev/shm"  # noqa: S108 - workers of torch exchange tensors here
+    cpu = next(parameter.default for parameter in argo_parameters() if parameter.name == "cpu")
+    requests = {"cpu": str(cpu), "memory": f"{pod.first_memory}Mi"}
+    return {
+        "image": f"{pasted('image-prefix')}{pod.image}:{pasted('image-tag')}",
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "-m", pod.module],
+        "args": [*pod.words, *arguments(pod.command)],
+        "env": [{"name": name, "value": value} for name, value in _ENVIRONMENT.items()],
+        "envFrom": [{"secretRef": {"name": S3_SECRET, "optional": True}}],
+        "resources": {"requests": requests, "limits": {**requests, GPU: "0"} if pod.gpu else dict(requests)},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": name, "mountPath": folder} for name, folder in mounts.items()],
+    }

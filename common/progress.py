@@ -5,12 +5,14 @@ Which of the three is decided by the environment (GHOST_PROGRESS=json, set by `g
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 from common.errors import Terminated
@@ -19,7 +21,9 @@ Item = TypeVar("Item")
 _LOG = logging.getLogger("ghost")
 _EVERY_S = 10.0  # a log line at most so often
 _EVENT_S = 0.2  # an event for the live table at most so often
+_ARGO_S = 3.0  # Argo's executor looks that often
 VARIABLE = "GHOST_PROGRESS"
+ARGO_FILE = "ARGO_PROGRESS_FILE"  # where Argo's executor reads "done/total", for `argo get` and its page
 
 
 def track(items: Iterable[Item], *, total: int, label: str, title: str) -> Iterator[Item]:
@@ -60,18 +64,28 @@ def _emit(done: int, total: int, label: str) -> None:
 
 
 def _bar(items: Iterable[Item], *, total: int, title: str) -> Iterator[Item]:
-    from rich.console import Console
-    from rich.progress import track as bar
+    import click
 
-    yield from bar(items, description=title, total=total, console=Console(stderr=True), transient=True)
+    with click.progressbar(items, length=total, label=title, file=sys.stderr) as bar:
+        yield from bar
 
 
 def _lines(items: Iterable[Item], *, total: int, label: str, title: str) -> Iterator[Item]:
-    start = last = time.monotonic()
+    start = last = shown = time.monotonic()
     for done, item in enumerate(items, 1):
         yield item
         now = time.monotonic()
+        if now - shown >= _ARGO_S:
+            shown = now
+            _tell_argo(done, total)
         if now - last >= _EVERY_S:
             last = now
             left = (now - start) / done * max(0, total - done)
             _LOG.info("%s: %d of %d %s, about %.0f s left", title, done, total, label, left)
+
+
+def _tell_argo(done: int, total: int) -> None:
+    file = os.environ.get(ARGO_FILE)
+    if file:
+        with contextlib.suppress(OSError):  # a picture of the progress, no more
+            Path(file).write_text(f"{min(done, total)}/{total}\n", encoding="ascii")

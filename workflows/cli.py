@@ -99,6 +99,7 @@ def run(
     stages = _stages(vis, options)
     chosen = choose_scenes(data, wanted=scenes, first=first)
     check_writable(output)
+    _share_scratch(data, output)
     request = Request(
         data,
         output,
@@ -256,6 +257,14 @@ def check_writable(output: Storage) -> None:
         output.remove(probe)
     except GhostError as error:
         raise type(error)(f"{output.uri} cannot be written to: {error}") from error
+
+
+def _share_scratch(*places: Storage) -> None:
+    """Lets the processes of a run share what they download: a recording is read by three stages and the report."""
+    from common.storage.scratch import FOLDER, Scratch
+
+    if any("://" in place.uri for place in places) and not os.environ.get(FOLDER):
+        os.environ[FOLDER] = str(Scratch().folder)  # gone with this process
 
 
 def usable_cores() -> int:

@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -56,12 +57,11 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
         def isatty(self) -> bool:
             return True
 
-    monkeypatch.undo()  # rich has a clock of its own
-    monkeypatch.delenv(progress.VARIABLE, raising=False)
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     assert list(progress.track(range(3), total=3, label="frames", title="body cam01")) == [0, 1, 2]
     assert "body cam01" in terminal.getvalue()
+    assert "100%" in terminal.getvalue()
 
 
 def test_work_stops_when_nobody_listens_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,3 +84,17 @@ def test_a_failure_of_the_work_passes_through(monkeypatch: pytest.MonkeyPatch) -
 
     with pytest.raises(ZeroDivisionError):
         list(progress.track(work(), total=2, label="frames", title="x"))
+
+
+def test_argo_is_told_how_far_the_work_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told = []
+    monkeypatch.setenv(progress.ARGO_FILE, str(tmp_path / "progress"))
+    for _ in progress.track(range(5), total=4, label="frames", title="x"):
+        told.append((tmp_path / "progress").read_text() if (tmp_path / "progress").exists() else None)
+    assert told == [None, "1/4\n", "2/4\n", "3/4\n", "4/4\n"]
+    assert (tmp_path / "progress").read_text() == "4/4\n", "an estimate that was too low is no more than all"
+
+
+def test_a_place_that_argo_cannot_read_is_no_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(progress.ARGO_FILE, str(tmp_path / "gone" / "progress"))
+    assert list(progress.track(range(3), total=3, label="frames", title="x")) == [0, 1, 2]

@@ -9,7 +9,7 @@ FLAVOUR ?= cpu
 SETUP := $(VENV)/.ready-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup weights demo test test-stage test-engines image images sif lint format typecheck check render bench lock clean
+.PHONY: help setup weights demo test test-stage test-engines image images sif sifs lint format typecheck check render bench lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ images: $(VENV)/.ready-run  ## The images of all stages, and ghost-cli
 
 sif: $(VENV)/.ready-run  ## The Apptainer image of one stage, from its container image: make sif STAGE=sync
 	$(RUN) tools/build_sif.py $(STAGE)
+
+sifs: $(VENV)/.ready-run  ## The Apptainer images of all stages, and ghost-cli
+	$(RUN) tools/build_sif.py --all
 
 lint: $(SETUP)  ## Style of Python, Dockerfile and shell; that what is rendered is what the declarations say
 	$(VENV)/bin/ruff check .

@@ -16,7 +16,8 @@ import imageio_ffmpeg
 from benchmarks.demo_data import OUT
 from benchmarks.figures import Figure, report
 from common.media.decode import frames, key_frames, read_frames
-from common.media.time_table import TimeTable, read_time_table
+from common.media.packet_times import read_time_table
+from common.media.time_table import TimeTable
 
 ROUNDS = 3
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()

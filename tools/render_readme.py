@@ -22,6 +22,7 @@ PARTS = {
     "exit codes": exit_codes,
     "parameters": parameters_table.shared_table,
     "parameters of Argo": parameters_table.argo_table,
+    "parameters of SLURM": parameters_table.slurm_table,
 }
 """What stands between <!-- NAME --> and <!-- end of NAME -->."""
 

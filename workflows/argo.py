@@ -68,10 +68,10 @@ def workflow_template(*, videos_at_once: int = VIDEOS_AT_ONCE) -> dict[str, Any]
 
 
 def rendered(*, videos_at_once: int = VIDEOS_AT_ONCE) -> dict[str, str]:
-    """The text of every rendered file, by its name in workflows/."""
+    """The files that are made from the declarations: path in the checkout -> content."""
     documents = {
-        "ghost.yaml": (workflow(videos_at_once=videos_at_once), _SUBMIT),
-        "ghost-template.yaml": (workflow_template(videos_at_once=videos_at_once), _SUBMIT_INSTALLED),
+        "workflows/ghost.yaml": (workflow(videos_at_once=videos_at_once), _SUBMIT),
+        "workflows/ghost-template.yaml": (workflow_template(videos_at_once=videos_at_once), _SUBMIT_INSTALLED),
     }
     return {name: to_yaml(document, comment=_COMMENT.format(use=use)) for name, (document, use) in documents.items()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from workflows import slurm
 from workflows.argo_parameters import engine_parameters
 from workflows.parameters import COMMON, Parameter, option_parameters
 
@@ -23,6 +24,12 @@ def argo_table() -> str:
     others = [parameter for parameter in engine_parameters() if parameter not in memory]
     at = next(index for index, parameter in enumerate(others) if parameter.name == "cpu") + 1
     return table((*others[:at], joined, *others[at:]))
+
+
+def slurm_table() -> str:
+    """What only a run under SLURM takes."""
+    shared = {parameter.name for parameter in (*COMMON, *option_parameters())}
+    return table([parameter for parameter in slurm.PARAMETERS if parameter.name not in shared])
 
 
 def table(parameters: Sequence[Parameter]) -> str:

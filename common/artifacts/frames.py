@@ -19,7 +19,7 @@ from common.artifacts.contract import FREE, Field, check_increasing, place, read
 from common.artifacts.json_files import read_json, write_json
 from common.artifacts.npz import NpzReader, NpzWriter
 from common.errors import BadInput, from_os_error
-from common.media.container import VideoProperties
+from common.media.properties import VideoProperties
 from common.media.time_table import TimeTable
 
 SCHEMA = 1

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -21,6 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from common.errors import BadInput, InputMissing
+from common.media.properties import VideoProperties
 
 FORMATS = "mov,mp4,matroska,webm,avi"
 PROTOCOLS = "file"
@@ -33,39 +32,6 @@ MAX_SPAN_S = 7 * 24 * 3600.0  # between the first frame and the last
 _SQUARE, _MAX_ASPECT = 0.01, 4.0  # of pixel_aspect
 
 CONVERT = "Convert it, for example: ffmpeg -i IN -c:v libx264 OUT.mp4"
-
-
-@dataclass(frozen=True)
-class VideoProperties:
-    """What a video file says about itself.
-
-    Attributes:
-        width: pixels of the upright frame, rotation applied, pixels made square.
-        height: pixels of the upright frame.
-        coded_width: pixels of the frame as it is stored, padding of the codec included.
-        coded_height: likewise.
-        rotation: degrees clockwise that make the stored frame upright: 0, 90, 180 or 270.
-        codec: name of the decoder: h264, hevc, vp9, mpeg4, ...
-        pixel_format: ffmpeg's name: yuv420p, ...
-        time_base: seconds per tick of a PTS.
-        average_rate: nominal frames per second, as the container has it; a guess where the rate varies.
-        duration_s: seconds, as the container claims; None if it does not. The time table knows better.
-        has_audio: whether there is at least one audio stream.
-        container: ffmpeg's name of the format: "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm" or "avi".
-    """
-
-    width: int
-    height: int
-    coded_width: int
-    coded_height: int
-    rotation: int
-    codec: str
-    pixel_format: str
-    time_base: Fraction
-    average_rate: float
-    duration_s: float | None
-    has_audio: bool
-    container: str
 
 
 @contextmanager

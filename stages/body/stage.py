@@ -52,5 +52,5 @@ STAGE = Stage(
     source=True,
     weights=weights,
     resources=Resources(cpus=1, memory_gib=1.0, gpu=True),
-    packages=("ai-edge-litert", "av", "numpy", "opencv-python-headless", "scipy"),
+    packages=("ai-edge-litert", "av", "numpy", "opencv-python-headless"),
 )

@@ -23,7 +23,7 @@ def run(workspace: Workspace, options: Options) -> None:
     """Publishes the time table, from packets alone, and the sound; decodes pictures only if JPEGs are asked for."""
     from common.artifacts import frames
     from common.media.container import probe
-    from common.media.time_table import read_time_table
+    from common.media.packet_times import read_time_table
     from stages.frames.listen import publish_sound
 
     recording = workspace.recording()

@@ -50,10 +50,10 @@ def test_the_files_are_what_the_declarations_render():
 def test_the_check_notices_a_file_that_was_edited(tmp_path: Path):
     command = [sys.executable, "tools/render_workflows.py", "--out", str(tmp_path)]
     subprocess.run([*command, "--videos-at-once", "2"], cwd=ROOT, check=True)
-    assert templates(yaml.safe_load((tmp_path / "ghost.yaml").read_text()))["main"]["parallelism"] == 2
+    assert templates(yaml.safe_load((tmp_path / "workflows" / "ghost.yaml").read_text()))["main"]["parallelism"] == 2
     done = subprocess.run([*command, "--check"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.startswith("not as rendered: ghost.yaml, ghost-template.yaml.")
+    assert done.stderr.startswith("not as rendered: workflows/ghost.yaml, workflows/ghost-template.yaml.")
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -7,7 +7,7 @@ import pytest
 
 from common.artifacts import frames
 from common.errors import BadInput, InputMissing
-from common.media.container import VideoProperties
+from common.media.properties import VideoProperties
 from common.media.time_table import TimeTable
 
 PROPERTIES = VideoProperties(

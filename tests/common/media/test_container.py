@@ -6,9 +6,10 @@ import pytest
 
 from common.errors import BadInput, InputMissing
 from common.media import container
-from common.media.container import VideoProperties, open_video, probe
+from common.media.container import open_video, probe
 from common.media.decode import frames
-from common.media.time_table import read_time_table
+from common.media.packet_times import read_time_table
+from common.media.properties import VideoProperties
 from tests.media_zoo import BAD, make_zoo, read_number, run_ffmpeg
 
 

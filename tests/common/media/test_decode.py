@@ -14,8 +14,8 @@ from common.errors import BadInput
 from common.media import decoder
 from common.media.container import open_video
 from common.media.decode import frames, key_frames, read_frames
+from common.media.packet_times import read_time_table
 from common.media.pixels import Converter
-from common.media.time_table import read_time_table
 from tests.common.media.oracle import pixels
 from tests.media_zoo import COUNT, HEALTHY, KEY_INTERVAL, make_zoo, read_number, run_ffmpeg
 
@@ -269,7 +269,7 @@ from common.media.container import probe
 from common.media import decoder
 from common.media.container import open_video
 from common.media.decode import frames, key_frames, read_frames
-from common.media.time_table import read_time_table
+from common.media.packet_times import read_time_table
 whole, path, dice = Path(sys.argv[1]).read_bytes(), Path(sys.argv[2]), random.Random(int(sys.argv[3]))
 for _ in range(20):
     content = bytearray(whole)

@@ -9,7 +9,7 @@ import pytest
 from common.media.container import probe
 from common.media.decode import frames
 from common.media.encode import VideoWriter
-from common.media.time_table import read_time_table
+from common.media.packet_times import read_time_table
 from tests.common.media.oracle import pixels
 from tests.media_zoo import HEIGHT, WIDTH, draw, read_number
 

@@ -5,7 +5,7 @@ import simplejpeg
 from common.errors import DiskError
 from common.media.decode import frames
 from common.media.jpeg_folder import write_jpegs
-from common.media.time_table import read_time_table
+from common.media.packet_times import read_time_table
 from tests.media_zoo import read_number
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from common.errors import BadInput
 from common.media.decode import frames
+from common.media.packet_times import read_time_table
 from common.media.sound import RATE, SoundStream
-from common.media.time_table import read_time_table
 from tests.media_zoo import COUNT, HEIGHT, WIDTH, draw, read_number, run_ffmpeg
 
 PICTURES_HZ = 30

@@ -8,7 +8,7 @@ import pytest
 
 from common.artifacts import PREVIEW
 from common.drawing import person_colour
-from common.media.time_table import read_time_table
+from common.media.packet_times import read_time_table
 from common.published import Published
 from common.workspace import Workspace
 from stages.preview.stage import STAGE

@@ -21,9 +21,9 @@ from common.artifacts.scene import Scene, SceneVideo
 from common.artifacts.synchronization import CameraStart, PairOffset, Synchronization
 from common.fingerprint import of_recording
 from common.manifest import Failure, Manifest, RunRecord, encode, failure_key, manifest_key
-from common.media.container import VideoProperties
 from common.media.encode import VideoWriter
-from common.media.time_table import read_time_table
+from common.media.packet_times import read_time_table
+from common.media.properties import VideoProperties
 from common.published import Published
 from common.storage.interface import StoredFile
 from common.storage.local import LocalStorage

@@ -49,7 +49,7 @@ class ExitCode(enum.IntEnum):
 
 _MEANING = {
     ExitCode.DONE: "done, up to date, or another attempt was first",
-    ExitCode.SOME_FAILED: "finished, but some units failed (only `ghost run` says so)",
+    ExitCode.SOME_FAILED: "finished, but some units failed (`ghost run` and `ghost close` say so)",
     ExitCode.USAGE: "usage: an option or a name",
     ExitCode.BAD_INPUT: "bad input: corrupt video, artifact that breaks its contract",
     ExitCode.INPUT_MISSING: "input missing: camera, upstream result",

@@ -151,9 +151,14 @@ def _attempt(task: Task, planned: Plan, *, force: bool) -> Outcome:
     started, wall, cpu = _now(), time.monotonic(), _cpu_seconds()
     with output.attempt(task.scene, f"{stage.name}.{unit_name(task.video)}") as folder:
         workspace = Workspace(planned.published, folder, stage=stage.name, video=task.video, data=task.data)
-        stage.run(workspace, task.options)
+        try:
+            stage.run(workspace, task.options)
+        except (BadInput, InputMissing) as error:
+            if _has_changed(task, planned):  # what looks damaged or missing was being published anew
+                raise TemporaryFailure(f"{task.title}: its inputs changed while it ran. Run it again.") from error
+            raise
         files = _collect(task, folder)
-        if plan(task).key != planned.key:
+        if _has_changed(task, planned):
             raise TemporaryFailure(f"{task.title}: its inputs changed while it ran. Run it again.")
         record = RunRecord(
             started=started,
@@ -193,9 +198,18 @@ def _attempt(task: Task, planned: Plan, *, force: bool) -> Outcome:
                 other = finished(task, planned, Published(output, task.scene))
                 if other is None:
                     raise
+                output.remove(failure_key(*unit))
                 return Outcome(Status.OTHER_WAS_FIRST, other)
             output.remove(failure_key(*unit))
     return Outcome(Status.DONE, manifest)
+
+
+def _has_changed(task: Task, planned: Plan) -> bool:
+    """Whether the task would read something else now than it was given."""
+    try:
+        return plan(task).key != planned.key
+    except (BadInput, InputMissing):
+        return True
 
 
 def _collect(task: Task, folder: Path) -> tuple[StoredFile, ...]:

@@ -20,6 +20,7 @@ from common.recordings import find_scenes
 from common.stage import Stage
 from common.storage.interface import Storage
 from common.storage.open import open_storage
+from common.weights.store import VARIABLE
 from workflows import pipeline
 from workflows.units import Asked, Request, is_complete, stage_options
 
@@ -153,11 +154,12 @@ def close(
 
     options = _stage_options(context, values, backends)
     data, output, name = open_storage(data_root), open_storage(output_root), check_name(scene, kind="scene")
-    said = engine_failures_of(engine_failures)
-    for line in (f"the engine says: {engine_status}" if engine_status else "", *said):
-        if line:
-            _LOG.info("%s", line)
-    units = close_run(Asked(data, output, options, _stages(vis, options)), name, why="; ".join(said))
+    failures = engine_failures_of(engine_failures)
+    if engine_status:
+        _LOG.info("the engine says: %s", engine_status)
+    for failure in failures:
+        _LOG.info("%s", failure.text)
+    units = close_run(Asked(data, output, options, _stages(vis, options)), name, failures=failures)
     sys.stdout.write(summary(units, output=output.uri) + "\n")
     return ExitCode.DONE if is_complete(units) else ExitCode.SOME_FAILED
 
@@ -263,7 +265,8 @@ def _share_scratch(*places: Storage) -> None:
     """Lets the processes of a run share what they download: a recording is read by three stages and the report."""
     from common.storage.scratch import FOLDER, Scratch
 
-    if any("://" in place.uri for place in places) and not os.environ.get(FOLDER):
+    remote = [*(place.uri for place in places), os.environ.get(VARIABLE, "")]
+    if any("://" in place for place in remote) and not os.environ.get(FOLDER):
         os.environ[FOLDER] = str(Scratch().folder)  # gone with this process
 
 

@@ -7,7 +7,8 @@ lost, and a process that was killed has told nobody why. What counts is in the w
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from common import harness
 from common.artifacts import Unit
@@ -21,15 +22,32 @@ from workflows.units import Asked, State, UnitRun
 
 _UNEXPLAINED = "it ended without a word: killed for want of memory or time, or never started"
 _ADVICE = "Run the same command again: what is done is kept."
+_DETERMINES = ("inputs", "options", "weights", "code")  # versions of packages aside: images have those of their stage
+_MOST_REASONS = 3
 
 
-def close(asked: Asked, scene: str, *, why: str = "") -> list[UnitRun]:
+@dataclass(frozen=True)
+class EngineFailure:
+    """What an engine says about something that it ran.
+
+    Attributes:
+        step: the stage, as far as the engine says.
+        video: of which video; "" if it does not say.
+        text: in its own words.
+    """
+
+    step: str
+    video: str
+    text: str
+
+
+def close(asked: Asked, scene: str, *, failures: Sequence[EngineFailure] = ()) -> list[UnitRun]:
     """Judges all units, records the failures of which there is no record, writes the report.
 
     Args:
         asked: what was asked for.
         scene: of which scene.
-        why: what the engine says about failures, for units that said nothing themselves.
+        failures: what the engine says, for units that said nothing themselves.
 
     Returns:
         The units as they stand, the report last.
@@ -38,7 +56,7 @@ def close(asked: Asked, scene: str, *, why: str = "") -> list[UnitRun]:
     units: list[UnitRun] = []
     for stage in (stage for stage in asked.stages if not stage.history):
         for video in _videos(published) if stage.unit is Unit.VIDEO else (None,):
-            units.append(_judge(asked, published, UnitRun(stage, scene, video), units, why))
+            units.append(_judge(asked, published, UnitRun(stage, scene, video), units, failures))
     reports = [_write(asked, UnitRun(stage, scene, None)) for stage in asked.stages if stage.history]
     return units + reports
 
@@ -51,22 +69,43 @@ def _videos(published: Published) -> tuple[str, ...]:
         return ()
 
 
-def _judge(asked: Asked, published: Published, unit: UnitRun, before: Sequence[UnitRun], why: str) -> UnitRun:
+def _judge(
+    asked: Asked, published: Published, unit: UnitRun, before: Sequence[UnitRun], failures: Sequence[EngineFailure]
+) -> UnitRun:
     """Sets how a unit stands, given those before it."""
+    task = asked.task(unit.stage, unit.scene, unit.video)
     failure = read_failure(asked.output, unit.scene, unit.stage.name, unit.video)
     needs = pipeline.required(unit.stage, asked.stages)
     blocking = next((other for other in before if _blocks(other, unit, needs)), None)
+    manifest = published.intact(unit.stage.name, unit.video)
     if failure is not None:
-        unit.state, unit.exit_code, unit.message = State.FAILED, failure.exit_code, failure.message
-    elif blocking is not None:
+        return _failed(unit, failure.exit_code, failure.message)
+    if blocking is not None:
         unit.state, unit.exit_code = State.BLOCKED, ExitCode.INPUT_MISSING
         unit.message = f"{blocking.stage.name} {blocking.state.value}"
-    elif (manifest := _result(asked, published, unit)) is not None:
-        unit.state, unit.manifest, unit.wall_s = State.DONE, manifest, manifest.record.wall_s
-    else:
-        error = TemporaryFailure(f"{_UNEXPLAINED}{f' ({why})' if why else ''}. {_ADVICE}")
-        harness.record_failure(asked.task(unit.stage, unit.scene, unit.video), error)
-        unit.state, unit.exit_code, unit.message = State.FAILED, error.exit_code, str(error)
+        return unit
+    try:
+        planned = plan(task, published)
+    except (Terminated, TemporaryFailure):
+        raise  # of the close itself: it can be run again
+    except GhostError as error:
+        harness.record_failure(task, error)
+        return _failed(unit, error.exit_code, str(error))
+    if manifest is None:
+        reasons = [one.text for one in failures if one.step == unit.stage.name and one.video in ("", unit.video)]
+        said = "; ".join(list(dict.fromkeys(reasons))[:_MOST_REASONS])
+        killed = TemporaryFailure(f"{_UNEXPLAINED}{f' ({said})' if said else ''}. {_ADVICE}")
+        harness.record_failure(task, killed)
+        return _failed(unit, killed.exit_code, str(killed))
+    others = differences(manifest, planned)
+    if others:  # a result all the same, so nothing is recorded against it
+        return _failed(unit, ExitCode.TEMPORARY, f"its result was made with other {', '.join(others)}. {_ADVICE}")
+    unit.state, unit.manifest, unit.wall_s = State.DONE, manifest, manifest.record.wall_s
+    return unit
+
+
+def _failed(unit: UnitRun, code: int, message: str) -> UnitRun:
+    unit.state, unit.exit_code, unit.message = State.FAILED, code, message
     return unit
 
 
@@ -76,20 +115,9 @@ def _blocks(other: UnitRun, unit: UnitRun, needs: Sequence[Stage]) -> bool:
     return other.stage in needs and concerns and not other.state.good
 
 
-def _result(asked: Asked, published: Published, unit: UnitRun) -> Manifest | None:
-    """The unit's result, if it is the one that was asked for."""
-    manifest = published.intact(unit.stage.name, unit.video)
-    try:
-        planned = plan(asked.task(unit.stage, unit.scene, unit.video), published)
-    except (InputMissing, BadInput):
-        return None
-    return manifest if manifest is not None and is_result_of(manifest, planned) else None
-
-
-def is_result_of(manifest: Manifest, planned: Plan) -> bool:
-    """Whether a manifest is of this plan, versions of packages aside: every image has those of its own stage."""
-    names = ("inputs", "options", "weights", "code")
-    return all(getattr(manifest, name) == getattr(planned, name) for name in names)
+def differences(manifest: Manifest, planned: Plan) -> tuple[str, ...]:
+    """In what a result differs from what was asked for: "inputs", "options", "weights", "code"."""
+    return tuple(name for name in _DETERMINES if getattr(manifest, name) != getattr(planned, name))
 
 
 def _write(asked: Asked, unit: UnitRun) -> UnitRun:
@@ -100,18 +128,25 @@ def _write(asked: Asked, unit: UnitRun) -> UnitRun:
     except Terminated:
         raise
     except GhostError as error:
-        unit.state, unit.exit_code, unit.message = State.FAILED, error.exit_code, str(error)
+        return _failed(unit, error.exit_code, str(error))
     return unit
 
 
-def engine_failures_of(text: str) -> list[str]:
-    """One line for each pod in what Argo passes as {{workflow.failures}}: a JSON list inside a JSON string.
+def engine_failures_of(text: str) -> list[EngineFailure]:
+    """What Argo passes as {{workflow.failures}}, a JSON list inside a JSON string, or the list alone (SLURM driver).
 
-    Anything else is returned as it is: it comes from outside and is only shown.
+    Anything else is one failure of no stage: it comes from outside and is only shown.
     """
     try:
         decoded = json.loads(text)
         entries = json.loads(decoded) if isinstance(decoded, str) else decoded
-        return [f"{entry['displayName']}: {entry['message']}" for entry in entries or ()]
+        return [_engine_failure(entry) for entry in entries or ()]
     except (ValueError, TypeError, KeyError, RecursionError):
-        return [text] if text.strip() else []
+        return [EngineFailure("", "", text)] if text.strip() else []
+
+
+def _engine_failure(entry: Mapping[str, str]) -> EngineFailure:
+    """Argo names the template; the SLURM driver has "stage video" for a name."""
+    name = entry["displayName"]
+    step, _, video = name.partition(" ")
+    return EngineFailure(entry.get("templateName") or step, video, f"{name}: {entry['message']}")

@@ -19,6 +19,7 @@ from common.artifacts import (
     PEOPLE,
     SYNC_PICTURE,
     SYNCHRONIZATION,
+    Artifact,
     bodies,
     identities,
     people,
@@ -29,7 +30,7 @@ from common.artifacts.frames import Frames
 from common.artifacts.people import PeopleTable
 from common.artifacts.scene import SceneVideo
 from common.artifacts.synchronization import CameraStart, Synchronization
-from common.errors import GhostError
+from common.errors import BadInput, GhostError, InputMissing, UsageError
 from common.workspace import Workspace
 from stages.report.history import History, read_history
 from stages.report.tracks import BodyTrack, reduce_body
@@ -160,19 +161,24 @@ def gather(workspace: Workspace) -> Evidence:
             video: reader.video(video, videos.get(video), recordings.get(video))
             for video in sorted({*videos, *history.videos})
         },
-        synchronization=reader.load(workspace.find(SYNCHRONIZATION), synchronization_artifact.load),
-        identities=reader.load(workspace.find(IDENTITIES), identities.load),
+        synchronization=reader.load(reader.find(SYNCHRONIZATION), synchronization_artifact.load),
+        identities=reader.load(reader.find(IDENTITIES), identities.load),
         history=history,
         notes=tuple(reader.notes),
         no_pictures=no_pictures,
-        sync_picture=reader.load(workspace.find(SYNC_PICTURE), Path.read_bytes),
+        sync_picture=reader.load(reader.find(SYNC_PICTURE), Path.read_bytes),
     )
 
 
 def _recordings(workspace: Workspace) -> tuple[dict[str, Path], str]:
     try:
         found = workspace.recordings()
-    except (GhostError, OSError) as error:
+    except (
+        UsageError,
+        InputMissing,
+        BadInput,
+        OSError,
+    ) as error:  # what passes must not become a page without pictures
         return {}, str(error)
     return {video: path for video, path in found.items() if path.is_file()}, ""
 
@@ -193,6 +199,14 @@ class _Reader:
         self.notes.append(text)
         self._workspace.warn(text)
 
+    def find(self, artifact: Artifact, video: str | None = None) -> Path | None:
+        """Where an artifact is; None also if it is not what its manifest says, which is noted."""
+        try:
+            return self._workspace.find(artifact, video)
+        except BadInput as error:
+            self.note(f"left out because it is damaged: {error}")
+            return None
+
     def load(self, path: Path | None, loader: Callable[[Path], Loaded]) -> Loaded | None:
         if path is None:
             return None
@@ -203,7 +217,7 @@ class _Reader:
             return None
 
     def video(self, video: str, entry: SceneVideo | None, recording: Path | None) -> VideoEvidence:
-        find = self._workspace.find
+        find = self.find
         folder = find(BODIES, video)
         tracks = self.load(folder, lambda path: {p: reduce_body(body) for p, body in bodies.load(path).items()})
         return VideoEvidence(

@@ -327,5 +327,16 @@ def test_closing_a_run_says_how_it_ended_and_takes_results_of_other_options_for_
     assert (done.returncode, "FAILED" in done.stdout) == (0, False), done.stderr
     other = close(data, output, "--sam3d-step=2")
     assert other.returncode == ExitCode.SOME_FAILED
-    assert "FAILED   body take/cam01 (exit 75)" in other.stdout
-    assert "killed for want of memory or time" in (output / "take" / "report.html").read_text()
+    assert "FAILED   body take/cam01 (exit 75): its result was made with other options" in other.stdout
+    assert close(data, output).returncode == 0, "nothing is recorded against a result that is there"
+
+
+def test_closing_a_run_in_which_a_unit_was_killed_says_so_in_the_report(data: Path, tmp_path: Path):
+    output = tmp_path / "out"
+    assert run(data, output).returncode == 0
+    (output / "take" / "_manifests" / "body" / "cam01.json").unlink()
+    said = '[{"displayName": "body cam01", "message": "OUT_OF_MEMORY"}]'
+    done = close(data, output, f"--engine-failures={said}")
+    assert done.returncode == ExitCode.SOME_FAILED
+    assert "FAILED   body take/cam01 (exit 75): it ended without a word" in done.stdout
+    assert "OUT_OF_MEMORY" in (output / "take" / "report.html").read_text()

@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 import time
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tools.lock_requirements import FLAVOURS, FOLDER, images, module_of  # noqa: E402 - a script of the checkout, not installed
+from workflows.argo_parameters import project_version as default_tag  # noqa: E402
 from workflows.parameters import IMAGE_PREFIX  # noqa: E402
 
 DOCKERFILE = Path("docker/Dockerfile")
@@ -60,11 +60,6 @@ def default_base() -> str:
     if found is None:
         raise ValueError(f"{DOCKERFILE}: expected a line ARG BASE_IMAGE=…, found none")
     return found[1]
-
-
-def default_tag() -> str:
-    """The version of the project."""
-    return str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
 
 
 def image_name(image: str, *, tag: str, flavour: str = "cpu") -> str:

@@ -11,11 +11,13 @@ from typing import Any
 
 from common.stage import Unit
 from workflows import pipeline
-from workflows.argo_dag import MAIN, main_dag, video_dag
+from workflows.argo_dag import END, MAIN, end_dag, main_dag, video_dag
 from workflows.argo_expressions import computed, pasted, value_of
 from workflows.argo_parameters import argo_parameters
 from workflows.argo_pods import (
+    CLAIM_FOLDER,
     CLAIM_VOLUME,
+    CONTAINER,
     SCRATCH_SIZE,
     SCRATCH_VOLUME,
     SHARED_MEMORY_SIZE,
@@ -82,7 +84,7 @@ def _spec(videos_at_once: int) -> dict[str, Any]:
     stages = [stage for stage in pipeline.STAGES if not stage.history]
     return {
         "entrypoint": MAIN,
-        "onExit": close.name,
+        "onExit": END,
         # Pods run without a token; only Argo's own container in them gets one, of an account that may report results.
         "serviceAccountName": SERVICE_ACCOUNT,
         "automountServiceAccountToken": False,
@@ -111,6 +113,7 @@ def _spec(videos_at_once: int) -> dict[str, Any]:
             video_dag([stage for stage in stages if stage.unit is Unit.VIDEO]),
             leaf(weights_pod()),
             *(leaf(stage_pod(stage)) for stage in stages),
+            end_dag(close.name),
             leaf(close),
         ],
     }
@@ -121,7 +124,7 @@ def _argument(parameter: Parameter) -> dict[str, Any]:
     argument: dict[str, Any] = {"name": parameter.name, "description": parameter.help}
     if parameter.default is not None:
         argument["value"] = parameter.default
-    choices = ["true", "false"] if parameter.is_flag or parameter.name == "vis" else list(_choices(parameter))
+    choices = ["true", "false"] if parameter.is_flag else list(_choices(parameter))
     return {**argument, "enum": choices} if choices else argument
 
 
@@ -130,9 +133,10 @@ def _choices(parameter: Parameter) -> tuple[str, ...]:
 
 
 def _without_claim() -> str:
-    """A patch of every pod: with `claim=none` the shared folder is an empty one of the pod."""
+    """A patch of every pod: with `claim=none` the shared folder is empty, and nothing can be lost by writing to it."""
     empty = (
-        f'{{"volumes": [{{"name": "{CLAIM_VOLUME}", "persistentVolumeClaim": null, '
-        f'"emptyDir": {{"sizeLimit": "{SCRATCH_SIZE}"}} }}]}}'
+        f'{{"volumes": [{{"name": "{CLAIM_VOLUME}", "persistentVolumeClaim": null, "emptyDir": {{}} }}], '
+        f'"containers": [{{"name": "{CONTAINER}", "volumeMounts": '
+        f'[{{"name": "{CLAIM_VOLUME}", "mountPath": "{CLAIM_FOLDER}", "readOnly": true}}]}}]}}'
     )
     return computed(f"{value_of('claim')} == \"none\" ? '{empty}' : '{{}}'")

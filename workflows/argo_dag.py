@@ -1,4 +1,4 @@
-"""The two DAG templates: the scene with its fan-out over videos, and the stages of one video. Derived, not written.
+"""The DAG templates: the scene with its fan-out over videos, the stages of one video, the end. Derived, not written.
 
 Whether something may start is a condition on how others ended. Argo looks at it when all of them are over, so "over in
 any way" is the list of all ways; a bare name means that the task succeeded.
@@ -13,10 +13,12 @@ from common.artifacts import PREVIEW, SCENE
 from common.stage import Stage, Unit
 from workflows import pipeline
 from workflows.argo_expressions import computed, is_true, value_of
+from workflows.parameters import without_models
 
 MAIN = "main"
 VIDEO = "video"
 WEIGHTS = "weights"
+END = "end"
 
 _RAN = ("Succeeded", "Failed", "Errored", "Skipped")
 _OVER = (*_RAN, "Omitted")  # omitted: what it depends on has failed
@@ -67,6 +69,15 @@ def video_dag(stages: Sequence[Stage]) -> dict[str, Any]:
     return {"name": VIDEO, "inputs": inputs, "dag": {"failFast": False, "tasks": tasks}}
 
 
+def end_dag(close: str) -> dict[str, Any]:
+    """The template of the exit handler: one task, which is tried again by itself.
+
+    onExit must not name a template with a retryStrategy. Argo would take its attempts for a part of the run, and after
+    the run's deadline it fails those that have not started yet: there would be no report.
+    """
+    return {"name": END, "dag": {"failFast": False, "tasks": [{"name": close, "template": close}]}}
+
+
 def _task(stage: Stage, depends: str) -> dict[str, Any]:
     task = {"name": stage.name, "template": stage.name}
     return {**task, "depends": depends} if depends else task
@@ -84,11 +95,5 @@ def _any(task: str, ways: Sequence[str]) -> str:
 
 def _some_model(stages: Sequence[Stage]) -> str:
     """A condition: whether the chosen backend runs any model."""
-    spec, names = pipeline.all_options(stages)["backend"]
-    users = [stage for stage in stages if stage.name in names]
-    without = [
-        choice
-        for choice in spec.choices
-        if not any(stage.weights(stage.make_options({"backend": choice})) for stage in users)
-    ]
+    without = without_models(stages)
     return computed(" && ".join(f'{value_of("backend")} != "{choice}"' for choice in without) or "true")

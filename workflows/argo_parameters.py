@@ -39,9 +39,23 @@ def engine_parameters(stages: Sequence[Stage] = STAGES) -> tuple[Parameter, ...]
             "image-prefix", IMAGE_PREFIX, "What the names of the images begin with: registry.example/team/ghost-"
         ),
         Parameter("image-tag", project_version(), "Tag of the images."),
-        Parameter("claim", "ghost-data", "Volume claim that is /data in every pod; none: no shared volume, S3 alone."),
-        Parameter("weights", "/data/weights", "Where the model files are: a folder of the shared volume, or s3://…"),
-        Parameter("gpus", "0", "GPUs for each pod that has a use for one.", gpu),
+        Parameter(
+            "gpu-image-tag",
+            project_version(),
+            f"Tag of the images of pods with a use for a GPU; with gpus: {project_version()}-gpu.",
+            gpu,
+        ),
+        Parameter(
+            "claim",
+            "ghost-data",
+            "Volume claim that is /data in every pod; none: no shared volume, recordings, results and weights on S3.",
+        ),
+        Parameter(
+            "weights",
+            "/data/weights",
+            "Where the model files are: a folder of the shared volume, or s3://… (the only place with claim=none).",
+        ),
+        Parameter("gpus", "0", "GPUs for each pod that has a use for one; set gpu-image-tag as well.", gpu),
         Parameter(
             "gpu-tolerations", _TOLERATIONS, "Taints of nodes that pods with a use for GPUs accept: a JSON list.", gpu
         ),

@@ -23,11 +23,14 @@ SHARED_MEMORY_VOLUME = "shared-memory"
 SHARED_MEMORY_SIZE = "1Gi"  # counts as memory of the pod
 S3_SECRET = "ghost-s3"  # noqa: S105 - the name of a Secret, whose keys are AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL and so on
 GPU = "nvidia.com/gpu"
+CONTAINER = "main"  # what Argo calls the user's container
 
+_MOST_FAILURES = 30_000  # characters: some 30 lost videos, each of which has several failed nodes
 _NAMES = frozenset(parameter.name for parameter in argo_parameters())
 _WEIGHTS_MEMORY = 1024  # MiB; fetching and converting the models of `embedded` took 403 (measured)
 # Many small threads on a large node only get in each other's way, and one order of additions makes equal results.
-_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+# What is fetched from S3 stays below the volume's limit: beyond it a pod is evicted, and so is its next attempt.
+_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "GHOST_SCRATCH_GB": "60"}
 
 
 @dataclass(frozen=True)
@@ -101,12 +104,22 @@ def options_of(command: click.Command) -> dict[str, click.Option]:
     return {option.opts[0][2:]: option for option in command.params if isinstance(option, click.Option)}
 
 
+def _failures() -> str:
+    """What Argo knows about failed pods, if it fits into one argument.
+
+    Argo moves an argument of more than 128 KiB into a file and puts the file's name in place of the whole argument. The
+    expression counts characters, of up to four bytes. The value is a text in the exit handler, and there alone.
+    """
+    name = "workflow.failures"
+    return computed(f'len({name}) <= {_MOST_FAILURES} ? {name} : "more failed pods than fit here: see argo get"')
+
+
 def arguments(command: click.Command) -> list[str]:
     """Every option of a command that stands for something the workflow knows, each as one argument."""
     known = {
         "video": "{{inputs.parameters.video}}",
         "engine-status": "{{workflow.status}}",
-        "engine-failures": "{{workflow.failures}}",
+        "engine-failures": _failures(),
     }
     found = []
     for name, option in options_of(command).items():
@@ -135,14 +148,15 @@ def _retries() -> dict[str, Any]:
     """Another attempt for the exit codes that are worth one, and for a lost node; never after a deadline.
 
     `limit` is a parameter, the codes are not. There is no maxDuration: it would count from the first attempt's start,
-    so that a pod that ran longer would never be tried again.
+    so that a pod that ran longer would never be tried again. The first pause is short because Argo waits before it
+    looks at the exit code: a camera with bad input costs it as well.
     """
     codes = ", ".join(str(code) for code in sorted(RETRIED))
     return {
         "limit": pasted("retries"),
         "expression": f'(asInt(lastRetry.exitCode) in [{codes}] || lastRetry.status == "Error") '
         '&& !(lastRetry.message contains "deadline")',
-        "backoff": {"duration": "10s", "factor": "3", "cap": "5m"},
+        "backoff": {"duration": "2s", "factor": "5", "cap": "5m"},
     }
 
 
@@ -157,7 +171,7 @@ def _resources_patch(pod: Pod) -> str:
         if pod.gpu
     )
     return (
-        '{"containers": [{"name": "main", "resources": {\n'
+        f'{{"containers": [{{"name": "{CONTAINER}", "resources": {{\n'
         f'  "requests": {{{cpu}, {memory}}},\n'
         f'  "limits": {{{cpu}, {memory}{gpu}}} }} }}]{nodes}\n}}'
     )
@@ -173,8 +187,9 @@ def _container(pod: Pod) -> dict[str, Any]:
         mounts[SHARED_MEMORY_VOLUME] = "/dev/shm"  # noqa: S108 - workers of torch exchange tensors here
     cpu = next(parameter.default for parameter in argo_parameters() if parameter.name == "cpu")
     requests = {"cpu": str(cpu), "memory": f"{pod.first_memory}Mi"}
+    tag = pasted("gpu-image-tag" if pod.gpu else "image-tag")
     return {
-        "image": f"{pasted('image-prefix')}{pod.image}:{pasted('image-tag')}",
+        "image": f"{pasted('image-prefix')}{pod.image}:{tag}",
         "imagePullPolicy": "IfNotPresent",
         "command": ["python3", "-m", pod.module],
         "args": [*pod.words, *arguments(pod.command)],

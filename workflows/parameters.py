@@ -41,7 +41,7 @@ class Parameter:
     @property
     def is_flag(self) -> bool:
         """Whether it is true or false; stages spell it --smooth and --no-smooth."""
-        return self.spec is not None and self.spec.type is bool
+        return self.default in ("true", "false")
 
 
 COMMON = (
@@ -70,3 +70,14 @@ def option_parameters(stages: Sequence[Stage] = STAGES) -> tuple[Parameter, ...]
 def parameters_of(stage: Stage) -> tuple[Parameter, ...]:
     """The parameters that are options of a stage, in the order of its declaration."""
     return option_parameters((stage,))
+
+
+def without_models(stages: Sequence[Stage] = STAGES) -> tuple[str, ...]:
+    """The backends that run no model, so that no weights are needed for them."""
+    spec, names = all_options(stages)["backend"]
+    users = [stage for stage in stages if stage.name in names]
+    return tuple(
+        choice
+        for choice in spec.choices
+        if not any(stage.weights(stage.make_options({"backend": choice})) for stage in users)
+    )

@@ -10,7 +10,16 @@ from common.artifacts import PREVIEW
 from common.errors import ExitCode
 from common.names import NAME_RULE
 from common.stage import Stage
-from workflows.parameters import CLI_IMAGE, COMMON, IMAGE_PREFIX, KILLED, RETRIED, Parameter, option_parameters
+from workflows.parameters import (
+    CLI_IMAGE,
+    COMMON,
+    IMAGE_PREFIX,
+    KILLED,
+    RETRIED,
+    Parameter,
+    option_parameters,
+    without_models,
+)
 from workflows.pipeline import STAGES, required, upstream
 
 PATH = "apptainer/ghost.sbatch"
@@ -38,6 +47,7 @@ _OWN: Mapping[Parameter, _Kind] = {
     Parameter("images", "", "Folder of ghost-*.sif. [default: $GHOST_IMAGES, else where this script lies]"): _TEXT,
     Parameter("weights", "", "Model files: a folder, or s3://… [default: $GHOST_WEIGHTS, else ~/.cache/…]"): _TEXT,
     Parameter("limit", "0", "Jobs of one stage at once; 0: as many as the cluster runs."): _Kind("integer", 0),
+    Parameter("max-array", "", "Longest array that is allowed. [default: MaxArraySize - 1]"): _Kind("integer", 1),
     Parameter("gpus", "0", "GPUs for each unit of a stage that can use one: N, or TYPE:N."): _Kind("gpus"),
     Parameter("partition", "", "Partition of all jobs. [default: this job's, else the cluster's]"): _TEXT,
     Parameter("account", "", "Account of all jobs. [default: this job's, else the user's]"): _TEXT,
@@ -73,6 +83,7 @@ def _constants() -> Iterable[str]:
         "NAME_RULE": NAME_RULE,
         "IMAGE_PREFIX": IMAGE_PREFIX,
         "CLI": CLI_IMAGE,
+        "WITHOUT_MODELS": " ".join(without_models()),
         "SMALL_MIB": _SMALL_MIB,
         "NOTICE_S": _NOTICE_S,
     }

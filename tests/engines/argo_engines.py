@@ -113,19 +113,27 @@ class Argo:
     def submit(self, file: Path, parameters: Mapping[str, str], *, name: str) -> Submitted:
         begin = time.monotonic()
         given = [word for key, value in parameters.items() for word in ("-p", f"{key}={value}")]
-        done = subprocess.run(
-            [str(self._program), "submit", "--namespace", self.namespace, "--wait", "--name", name, *given, str(file)],
+        done = self._argo("submit", "--wait", "--name", name, *given, str(file))
+        seconds = time.monotonic() - begin
+        assert done.returncode in (0, 1), done.stderr
+        pods = tuple(self.pods.seen(name))
+        assert pods, f"argo submit made no pod: {done.stdout}{done.stderr}"
+        return Submitted(name, done.returncode == 0, pods, seconds)
+
+    def stop(self, name: str) -> None:
+        """Ends a workflow that is running, but for its exit handler."""
+        done = self._argo("stop", name)
+        assert done.returncode == 0, done.stderr
+
+    def _argo(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(self._program), command, "--namespace", self.namespace, *arguments],
             env={**os.environ, **self.cluster.environment},
             capture_output=True,
             text=True,
             timeout=ARGO_S,
             check=False,
         )
-        seconds = time.monotonic() - begin
-        assert done.returncode in (0, 1), done.stderr
-        pods = tuple(self.pods.seen(name))
-        assert pods, f"argo submit made no pod: {done.stdout}{done.stderr}"
-        return Submitted(name, done.returncode == 0, pods, seconds)
 
     def close(self) -> None:
         self.pods.close()

@@ -95,6 +95,18 @@ def images(docker: None) -> dict[str, str]:
     return image_builder.ensure(image_names("cpu"))
 
 
+@pytest.fixture(scope="session")
+def s3(engines: Path) -> Iterator[dict[str, str]]:
+    """A real S3 server (SeaweedFS): the AWS_… settings of its clients."""
+    state = scripts.open_folder(scripts.STATE) / "s3"
+    try:
+        settings = scripts.run_script("s3_start.sh", state)
+    except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
+        pytest.skip(f"S3: {error}")
+    yield settings
+    scripts.run_script("s3_stop.sh", state, "--purge")
+
+
 def make_scene(folder: Path) -> Scene:
     """Four videos of two seconds, 160 x 120; two with the same sound, one whose time stamps begin at half a second."""
     sound = ("-f", "lavfi", "-i", "anoisesrc=seed=1:amplitude=0.3:duration=2", "-c:a", "aac")

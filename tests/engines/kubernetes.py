@@ -166,9 +166,8 @@ def _stop(folder: Path) -> None:
 
 
 def _settings(printed: Mapping[str, str]) -> dict[str, str]:
-    """KUBECONFIG and PATH: the script prints both in one line."""
-    first, _, path = printed["KUBECONFIG"].partition(" PATH=")
-    return {"KUBECONFIG": first, "PATH": path.replace("$PATH", os.environ["PATH"])}
+    """KUBECONFIG and PATH, which the script prints as an addition to the one that there is."""
+    return {**printed, "PATH": printed["PATH"].replace("$PATH", os.environ["PATH"])}
 
 
 def exit_code(pod: Mapping[str, Any]) -> int | None:

@@ -99,6 +99,7 @@ def run(document: dict[str, Any], stand: Stand, **given: str) -> Result:
         ("asInt('12') + asInt(3)", 15),
         ("fromJSON('[1, {\"a\": null}]')", [1, {"a": None}]),
         ("string(3) + toJSON('x')", '3"x"'),
+        ("len('é\"') + len([7])", 3),
         (r'"a\"b"', 'a"b'),
         ("workflow.parameters['x-y'] + a.b", "12"),
         ("[]", []),
@@ -117,7 +118,9 @@ def test_what_is_not_known_of_the_language_is_refused(text: str) -> None:
         evaluate(text, {"a": "1", "b": "2", "x": "3", "y": "4"})
 
 
-@pytest.mark.parametrize("text", ["flag == true", "'1' + 1", "1 in ['1']", "1 && true", "asInt('one')", "'a' * 2"])
+@pytest.mark.parametrize(
+    "text", ["flag == true", "'1' + 1", "1 in ['1']", "1 && true", "asInt('one')", "'a' * 2", "len(1)"]
+)
 def test_values_of_two_kinds_are_not_compared_or_computed_with(text: str) -> None:
     with pytest.raises(WorkflowProblem):
         evaluate(text, {"flag": "true"})
@@ -437,6 +440,33 @@ def test_a_handler_that_fails_makes_the_workflow_fail() -> None:
     assert (result.phase, result.message) == (F, "main: Error (exit code 1)")
 
 
+def ending(**fields: Any) -> dict[str, Any]:
+    """A workflow whose exit handler is a dag of one task that may be tried again."""
+    return workflow(
+        container("main", "main"),
+        dag("end", task("close")),
+        container("close", "close {{retries}} {{workflow.status}}", retryStrategy=RETRY),
+        onExit="end",
+        **fields,
+    )
+
+
+def test_a_handler_that_is_a_dag_is_executed_tried_again_and_judges() -> None:
+    left = [OK, failed(75), failed(1)]
+    stand = Stand(lambda arguments: left.pop(0))
+    result = run(ending(), stand)
+    assert stand.arguments() == [["main"], ["close 0 Succeeded"], ["close 1 Succeeded"]]
+    assert (result.phase, result.node("wf").phase) == (F, S)
+
+
+def test_after_the_time_of_the_workflow_its_handler_has_one_attempt_without_a_deadline() -> None:
+    stand = Stand(lambda arguments: failed(75))
+    result = run(ending(activeDeadlineSeconds=0), stand)
+    assert stand.arguments() == [["close 0 Failed"]]
+    assert "activeDeadlineSeconds" not in stand.pods[0]["spec"]
+    assert (result.phase, result.message) == (F, "Step exceeded its deadline")
+
+
 def test_a_pod_has_what_template_and_workflow_ask_for() -> None:
     stand = Stand()
     document = workflow(
@@ -495,6 +525,12 @@ def test_the_time_of_the_workflow_bounds_its_pods_but_not_its_handler() -> None:
         (lambda spec: spec["templates"].append({"name": "d", "dag": {"tasks": []}}), "failFast: false"),
         (lambda spec: spec.update(hooks={}), "field 'hooks'"),
         (lambda spec: spec.update(podSpecPatch="{{=absent}}"), "podSpecPatch"),
+        (
+            lambda spec: spec.update(
+                onExit="close", templates=[*spec["templates"], container("close", retryStrategy=RETRY)]
+            ),
+            "onExit: close has a retryStrategy",
+        ),
     ],
 )
 def test_a_workflow_that_cannot_be_run_as_it_is_written_is_refused(change: Callable[[Any], Any], message: str) -> None:

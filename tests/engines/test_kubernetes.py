@@ -234,6 +234,64 @@ def test_without_a_claim_the_shared_folder_is_an_empty_one_of_the_pod(engine: En
         (data,) = [volume for volume in pod["spec"]["volumes"] if volume["name"] == "data"]
         assert "emptyDir" in data
         assert "persistentVolumeClaim" not in data
+        (main,) = [container for container in pod["spec"]["containers"] if container["name"] == "main"]
+        (mount,) = [mount for mount in main["volumeMounts"] if mount["name"] == "data"]
+        assert mount["readOnly"], "what is written there would be lost"
+
+
+# What a stage does that hangs: as the first process of its container it must say itself that it obeys a signal.
+HANGING = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(143)); time.sleep(600)"
+RUN_S = 30  # ingest takes 2 to 10 of them
+
+
+def hanging(folder: Path, *, deadline_s: int | None = None) -> Path:
+    """A copy of ghost.yaml in which the frames of no video are ever ready."""
+    document = yaml.safe_load(GHOST.read_text(encoding="utf-8"))
+    (template,) = [template for template in document["spec"]["templates"] if template["name"] == "frames"]
+    template["container"] |= {"command": ["python3", "-c"], "args": [HANGING]}
+    if deadline_s is not None:
+        document["spec"]["activeDeadlineSeconds"] = deadline_s
+    (file := folder / "hanging.yaml").write_text(yaml.safe_dump(document))
+    return file
+
+
+def check_cut(run: Submitted, engine: Engine, results: Path, scene: Scene) -> None:
+    """A run that was cut while it worked on frames: it failed, nothing was tried again, and the report says so."""
+    assert not run.succeeded
+    # The handler has one attempt: after a stop or the deadline Argo makes no second one.
+    assert [exit_code(pod) for pod in run.of("close")] == [1], run.failures(engine.cluster)
+    assert [exit_code(pod) for pod in run.of("ingest")] == [0]
+    assert 1 <= len(run.of("frames")) <= len(scene.videos)
+    assert all(exit_code(pod) != 0 for pod in run.of("frames"))
+    assert set(run.count()) == {"ingest", "frames", "close"}
+    report = (results / scene.name / "report.html").read_text(encoding="utf-8")
+    assert [video for video in scene.videos if video not in report] == []
+
+
+def test_after_the_deadline_of_the_run_the_report_is_written(
+    engine: Engine, volume: Path, scene: Scene, tmp_path: Path
+) -> None:
+    results = scripts.open_folder(volume / "results-deadline")
+    given = parameters(scene, output_root="/data/results-deadline", cpu="0.4")
+    run = engine.submit(hanging(tmp_path, deadline_s=RUN_S), given, name=engine.next_name())
+    check_cut(run, engine, results, scene)
+
+
+def test_after_a_stop_the_report_is_written(engine: Engine, volume: Path, scene: Scene, tmp_path: Path) -> None:
+    if not isinstance(engine, Argo):
+        pytest.skip("argo stop: only Argo itself can show what becomes of it")
+    results = scripts.open_folder(volume / "results-stop")
+    name = engine.next_name()
+
+    def stop() -> None:
+        engine.pods.wait_until_running("frames", name, seconds=180)
+        engine.stop(name)
+
+    stopped = threading.Thread(target=stop)
+    stopped.start()
+    run = engine.submit(hanging(tmp_path), parameters(scene, output_root="/data/results-stop", cpu="0.4"), name=name)
+    stopped.join()
+    check_cut(run, engine, results, scene)
 
 
 PROBE = """

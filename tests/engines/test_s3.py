@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from common.storage.s3_client import Client, Settings
 from common.storage.s3_commit import put_if_absent
 from stages.body.stage import STAGE as BODY
 from stages.segment.stage import STAGE as SEGMENT
-from tests.engines import scripts
 from tests.engines.conftest import ROOT, Scene
 
 pytestmark = pytest.mark.engines
@@ -63,31 +62,18 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def settings(engines: Path) -> Iterator[dict[str, str]]:
-    state = scripts.STATE / "s3"
-    try:
-        found = scripts.run_script("s3_start.sh", state)
-    except RuntimeError as error:
-        pytest.skip(f"S3: {error}")
-    # The script prints all of them on one line.
-    words = " ".join(f"{name}={value}" for name, value in found.items()).split()
-    yield dict(word.split("=", 1) for word in words)
-    scripts.run_script("s3_stop.sh", state, "--purge")
-
-
-@pytest.fixture(scope="module")
-def run(settings: dict[str, str], scene: Scene, scratch: Path) -> Run:
+def run(s3: dict[str, str], scene: Scene, scratch: Path) -> Run:
     """A run of the scene, done once."""
     import botocore.session
 
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    environment |= {**settings, "GHOST_SCRATCH": str(scratch / "s3")}
+    environment |= {**s3, "GHOST_SCRATCH": str(scratch / "s3")}
     boto = botocore.session.get_session().create_client(
         "s3",
-        endpoint_url=settings["AWS_ENDPOINT_URL"],
-        region_name=settings["AWS_DEFAULT_REGION"],
-        aws_access_key_id=settings["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=settings["AWS_SECRET_ACCESS_KEY"],
+        endpoint_url=s3["AWS_ENDPOINT_URL"],
+        region_name=s3["AWS_DEFAULT_REGION"],
+        aws_access_key_id=s3["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=s3["AWS_SECRET_ACCESS_KEY"],
     )
     boto.create_bucket(Bucket=BUCKET)
     for path in sorted((scene.data / scene.name).iterdir()):

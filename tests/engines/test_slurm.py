@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import sys
 import time
 import uuid
@@ -19,7 +18,7 @@ from tests.e2e.test_run import make_video
 from tests.engines import slurm
 from tests.engines.apptainer import DRIVER, ensure_sifs
 from tests.engines.conftest import Scene
-from tests.engines.scripts import STATE, open_folder, run_script
+from tests.engines.scripts import open_folder
 from tests.engines.slurm import Cluster, Submitted
 
 pytestmark = pytest.mark.engines
@@ -72,23 +71,23 @@ def test_a_scene_ends_within_a_minute_with_the_bytes_of_a_local_run(
     cluster: Cluster, sifs: Path, scene: Scene, output: Path, compare: Callable[[Path], None]
 ):
     start = time.monotonic()
-    given = [scene.name, f"--data-root={scene.data}", "--output-root=out", "--backend=fake", "--vis"]
+    given = [scene.name, f"--data-root={scene.data}", "--output-root=out, two", "--backend=fake", "--vis"]
     done = cluster.run("sbatch", sifs / DRIVER.name, *given, folder=output)  # relative, and by sbatch, from its spool
     assert done.returncode == 0, done.stderr
     cluster.drain()
     seconds = time.monotonic() - start
-    (folder,) = (output / "out" / "_slurm").glob("*")
+    (folder,) = (output / "out, two" / "_slurm").glob("*")
     (said,) = output.glob("ghost-*.out")
     close = said.read_text(encoding="utf-8").split()[-1] if said.read_text("utf-8") else ""
     first = Submitted(folder, close, cluster)
     assert first.finish() == "COMPLETED", first.log("close")
     assert "19 units: 19 done" in first.log("close")
     assert first.log("close").count("COMPLETED") == 18, "all jobs but the closing one are listed"
-    compare(output / "out" / scene.name)
+    compare(output / "out, two" / scene.name)
     sys.stdout.write(f"\nSLURM + Apptainer: submit to done of the fake 4-video DAG with previews: {seconds:.1f} s\n")
     assert seconds <= SUBMIT_TO_DONE_S
 
-    again = submit(cluster, sifs, scene.name, "--vis", data=scene.data, output=output / "out")
+    again = submit(cluster, sifs, scene.name, "--vis", data=scene.data, output=output / "out, two")
     assert again.finish() == "COMPLETED", again.log("close")
     assert [counts(again.log(stage)) for stage in ("ingest", "frames", "segment", "body", "sync", "preview")] == [
         (0, 1), (0, 4), (0, 4), (0, 4), (0, 1), (0, 4),
@@ -201,9 +200,9 @@ def test_long_lists_are_chunked_and_every_job_has_its_own_gpu(
     cluster: Cluster, sifs: Path, scene: Scene, recordings: Path, output: Path, compare: Callable[[Path], None]
 ):
     shutil.copytree(recordings / scene.name, recordings / "take_02", ignore=shutil.ignore_patterns("cam0[24]*"))
-    environment = {**standing_before_apptainer(CURIOUS, output / "bin"), "GHOST_MAX_ARRAY": "4"}
+    environment = standing_before_apptainer(CURIOUS, output / "bin")
     run = submit(
-        cluster, sifs, scene.name, "take_02", "--gpus=1", "--vis",
+        cluster, sifs, scene.name, "take_02", "--gpus=1", "--vis", "--max-array=4",
         data=recordings, output=output, environment=environment,
     )  # fmt: skip
     assert run.finish(seconds=180) == "COMPLETED", run.log("close")
@@ -220,25 +219,20 @@ def test_long_lists_are_chunked_and_every_job_has_its_own_gpu(
 
 
 def test_a_dry_run_submits_nothing_and_writes_nothing(cluster: Cluster, sifs: Path, scene: Scene, output: Path):
-    given = [f"--data-root={scene.data}", f"--output-root={output}", f"--images={sifs}", "--dry-run", scene.name]
+    given = [
+        f"--data-root={scene.data}",
+        f"--output-root={output}",
+        f"--images={sifs}",
+        "--backend=fake",
+        "--dry-run",
+        scene.name,
+    ]
     cluster.drain()
     done = cluster.run("bash", sifs / DRIVER.name, *given, folder=output)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("sbatch --parsable") == 7
     assert cluster.ask("squeue", "--noheader") == ""
     assert list(output.iterdir()) == []
-
-
-@pytest.fixture
-def s3() -> Iterator[dict[str, str]]:
-    """A real S3 server: the settings of its clients."""
-    state = open_folder(STATE) / "s3"
-    try:
-        found = run_script("s3_start.sh", state)
-    except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
-        pytest.skip(f"s3: {error}. Set GHOST_ENGINES to the folder of the start scripts")
-    yield found
-    run_script("s3_stop.sh", state)
 
 
 def test_a_scene_in_s3_gives_the_bytes_of_a_local_run(

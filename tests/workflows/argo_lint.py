@@ -14,12 +14,12 @@ from tests.workflows.argo_pod_lint import pod_findings
 
 _PARAMETER = re.compile(r"workflow\.parameters(?:\.([A-Za-z]\w*)|\['([^']+)'\])")
 _STATES = {"Succeeded", "Failed", "Errored", "Skipped", "Omitted", "Daemoned", "AnySucceeded", "AllFailed"}
-_FUNCTIONS = {"asInt", "asFloat", "fromJSON"}
+_FUNCTIONS = {"asInt", "asFloat", "fromJSON", "len"}
 
 
 def findings(document: Document) -> list[str]:
     """Everything that is wrong with a Workflow or WorkflowTemplate, one line each."""
-    checks = (names, depends, references, parameters, fan_outs, habits)
+    checks = (names, end, depends, references, parameters, fan_outs, habits)
     return [message for check in checks for message in check(document)] + pod_findings(document)
 
 
@@ -37,6 +37,19 @@ def names(document: Document) -> Iterator[str]:
         given = {entry["name"] for entry in task.get("arguments", {}).get("parameters", ())}
         if wanted != given:
             yield f"{owner}.{task['name']}: gives {sorted(given)}, its template asks for {sorted(wanted)}"
+
+
+def end(document: Document) -> Iterator[str]:
+    """The exit handler is a DAG: Argo 4.1 does not know attempts of a handler that is a pod for a part of it."""
+    name = document["spec"].get("onExit", "")
+    if "retryStrategy" in templates(document).get(name, {}):
+        yield f"onExit: {name} is tried again itself, and after the run's deadline Argo fails what is waiting of it"
+
+
+def _handlers(document: Document) -> set[str]:
+    """The exit handler's template and those of its tasks."""
+    name = document["spec"].get("onExit", "")
+    return {name} | {task["template"] for owner, task in tasks(document) if owner == name}
 
 
 def ancestors(document: Document, owner: str) -> dict[str, set[str]]:
@@ -82,7 +95,7 @@ def references(document: Document) -> Iterator[str]:
         }
         if "retryStrategy" in template:
             inside |= {"retries"}
-        if name == spec.get("onExit"):
+        if name in _handlers(document):
             inside |= {"workflow.status", "workflow.failures"}
         rest = {key: value for key, value in template.items() if key != "dag"}
         yield from _unknown(name, rest, inside)

@@ -16,6 +16,7 @@ import click
 from common.command import stage_command
 from common.errors import ExitCode
 from tests.engines.argo_runner.expressions import evaluate
+from tests.engines.argo_runner.retries import seconds
 from tests.engines.argo_runner.tags import fill
 from tests.workflows.argo_parts import EXAMPLES, TAG, Document, leaves, templates
 from tools.lock_requirements import images
@@ -24,6 +25,7 @@ from workflows.pipeline import STAGES
 
 _GPU = "nvidia.com/gpu"
 _KILLED = 137
+_FIRST_PAUSE_S = 3
 _CODES = {1, 2, 126, 127, 134, _KILLED, 139, 255, *(int(code) for code in ExitCode)}
 
 
@@ -51,6 +53,8 @@ def retries(document: Document) -> Iterator[str]:
             yield f"{name}: tried again after its deadline"
         if "limit" not in strategy or "maxDuration" in strategy.get("backoff", {"maxDuration": ""}):
             yield f"{name}: needs a limit of attempts, and a backoff without maxDuration"
+        if seconds(strategy.get("backoff", {}).get("duration", 0)) > _FIRST_PAUSE_S:
+            yield f"{name}: its first pause is long, and Argo makes it also where there is no other attempt"
 
 
 def _again(expression: str, code: int, *, status: str = "Failed", message: str = "Error") -> bool:
@@ -107,6 +111,7 @@ def gpus(document: Document) -> Iterator[str]:
             "toleration": any(entry.get("key") == _GPU for entry in template.get("tolerations", ())),
             "toleration by parameter": any(entry.get("key") == _GPU for entry in patch.get("tolerations", ())),
             "shared memory": "/dev/shm" in places,  # noqa: S108
+            "image": filled(document, template["container"]["image"], **{"gpu-image-tag": "1-gpu"}).endswith(":1-gpu"),
         }
         wrong = [sign for sign, there in signs.items() if there != (name in wanted)]
         yield from (f"{name}: GPU {sign} {'missing' if name in wanted else 'without need'}" for sign in wrong)
@@ -171,9 +176,10 @@ def parsed(module: str, given: list[str]) -> dict[str, Any]:
         return command.make_context(module, rest).params
 
 
-def filled(document: Document, part: Any, **values: str) -> Any:
-    """A part of the document with every tag replaced, parameters by their values."""
+def filled(document: Document, part: Any, *, failures: object = None, **values: str) -> Any:
+    """A part of the document with every tag replaced, parameters by their values, failures as Argo writes them."""
     declared = {entry["name"]: entry.get("value", "") for entry in document["spec"]["arguments"]["parameters"]}
     scope = {f"workflow.parameters.{name}": value for name, value in {**declared, **EXAMPLES, **values}.items()}
-    scope |= {"workflow.status": "Succeeded", "workflow.failures": '"null"', "retries": values.get("retries", "0")}
+    quoted = json.dumps(json.dumps(failures, ensure_ascii=False), ensure_ascii=False)
+    scope |= {"workflow.status": "Succeeded", "workflow.failures": quoted, "retries": values.get("retries", "0")}
     return fill(part, {**scope, "inputs.parameters.video": values.get("video", "cam01")})

@@ -101,6 +101,19 @@ def test_parameters_have_the_names_and_defaults_of_all_engines():
     assert {name: declared[name] for name in shared} == shared
 
 
+def test_argo_offers_true_and_false_where_a_parameter_is_one_of_them():
+    entries = document()["spec"]["arguments"]["parameters"]
+    flags = {entry["name"]: entry["enum"] for entry in entries if entry.get("value") in ("true", "false")}
+    assert flags == {name: ["true", "false"] for name in ("vis", "jpeg", "smooth")}
+    assert {parameter.name for parameter in (*COMMON, *option_parameters()) if parameter.is_flag} == set(flags)
+
+
+def test_without_gpus_every_image_has_one_tag():
+    doc = document()
+    tags = {filled(doc, leaf["container"]["image"]).rpartition(":")[2] for leaf in leaves(doc).values()}
+    assert len(tags) == 1
+
+
 def test_the_dag_is_the_one_of_the_pipeline():
     doc = document()
     order = {name: [entry["name"] for entry in templates(doc)[name]["dag"]["tasks"]] for name in ("main", "video")}
@@ -170,10 +183,14 @@ def test_no_value_can_add_to_the_structure_of_a_pod(name: str):
         filled(doc, templates(doc)["body"]["podSpecPatch"], **{name: inserted})
 
 
-def test_without_a_claim_the_shared_folder_is_an_empty_one():
+def test_without_a_claim_the_shared_folder_is_empty_and_nothing_can_be_lost_in_it():
     doc = document()
     patch = json.loads(filled(doc, doc["spec"]["podSpecPatch"], claim="none"))
-    assert patch == {"volumes": [{"name": "data", "persistentVolumeClaim": None, "emptyDir": {"sizeLimit": "64Gi"}}]}
+    mount = {"name": "data", "mountPath": "/data", "readOnly": True}
+    assert patch == {
+        "volumes": [{"name": "data", "persistentVolumeClaim": None, "emptyDir": {}}],
+        "containers": [{"name": "main", "volumeMounts": [mount]}],
+    }
     assert json.loads(filled(doc, doc["spec"]["podSpecPatch"])) == {}
 
 
@@ -208,6 +225,23 @@ def test_the_exit_handler_is_told_all_that_the_run_was_told_and_how_it_ended():
     assert (told["engine_status"], told["engine_failures"]) == ("Succeeded", '"null"')
     given = {parameter.name.replace("-", "_") for parameter in option_parameters()} - {"backend"}
     assert given <= set(told)
+
+
+ONE_FAILURE = {"displayName": "cam01", "message": 'says "no"', "templateName": "frames", "phase": "Failed"}
+
+
+def test_the_exit_handler_is_told_which_pods_failed_as_long_as_argo_can_pass_that_in_one_argument():
+    doc = document()
+    arguments = leaves(doc)["close"]["container"]["args"]
+    told = parsed("workflows", filled(doc, arguments, failures=[ONE_FAILURE]))["engine_failures"]
+    assert json.loads(json.loads(told)) == [ONE_FAILURE]
+    for text in ("a", '"', "é", "\U0001f600"):  # with what is put before some of them, and up to four bytes each
+        for number in (7_000, 9_900, 14_900, 29_700, 33_000, 140_000):
+            failures = [ONE_FAILURE | {"message": text * number}]
+            longest = max(len(argument.encode()) for argument in filled(doc, arguments, failures=failures))
+            assert longest < 128 * 1024
+    given = parsed("workflows", filled(doc, arguments, failures=failures))["engine_failures"]
+    assert given == "more failed pods than fit here: see argo get"
 
 
 def test_models_are_fetched_unless_the_backend_has_none():

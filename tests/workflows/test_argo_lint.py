@@ -42,6 +42,11 @@ def replace(doc: Doc, template: str, old: str, new: str) -> None:
 PLANTED: dict[str, tuple[Callable[[Doc], object], str]] = {
     "entrypoint": (lambda d: d["spec"].update(entrypoint="mian"), "entrypoint: no template 'mian'"),
     "exit handler": (lambda d: d["spec"].update(onExit="clos"), "onExit: no template 'clos'"),
+    "exit handler with attempts": (lambda d: d["spec"].update(onExit="close"), "onExit: close is tried again itself"),
+    "failures in a stage": (
+        lambda d: replace(d, "sync", "--method=", "--method={{workflow.failures}}"),
+        "names 'workflow.failures'",
+    ),
     "template of a task": (lambda d: task(d, "main", "sync").update(template="snyc"), "main.sync: no template 'snyc'"),
     "argument of a task": (lambda d: task(d, "video", "body").pop("arguments"), "video.body: gives []"),
     "name in a condition": (lambda d: task(d, "main", "sync").update(depends="video2.Failed"), "no such task"),
@@ -85,14 +90,26 @@ PLANTED: dict[str, tuple[Callable[[Doc], object], str]] = {
         lambda d: templates(d)["body"]["retryStrategy"]["backoff"].update(maxDuration="1h"),
         "backoff without maxDuration",
     ),
+    "long pause": (
+        lambda d: templates(d)["body"]["retryStrategy"]["backoff"].update(duration="10s"),
+        "body: its first pause is long",
+    ),
     "deadline": (lambda d: templates(d)["body"].pop("activeDeadlineSeconds"), "body: needs a deadline"),
     "deadline of a DAG": (lambda d: templates(d)["main"].update(activeDeadlineSeconds=9), "cannot have a deadline"),
     "volume": (lambda d: container(d, "body")["volumeMounts"][0].update(name="dta"), "no volume 'dta'"),
     "mount": (lambda d: container(d, "body")["volumeMounts"][1].update(mountPath="/data"), "two volumes in one place"),
     "image": (lambda d: replace(d, "body", "}body:", "}bodies:"), "ghost-bodies:0.1.0 is no image"),
-    "latest": (lambda d: replace(d, "body", "{{workflow.parameters.image-tag}}", "latest"), "pulled for every pod"),
+    "latest": (lambda d: replace(d, "body", "{{workflow.parameters.gpu-image-tag}}", "latest"), "pulled for every pod"),
     "GPU limit": (lambda d: replace(d, "body", '\\"nvidia.com/gpu\\"', '\\"amd.com/gpu\\"'), "GPU limit missing"),
     "GPU toleration": (lambda d: templates(d)["body"].pop("tolerations"), "GPU toleration missing"),
+    "GPU image": (
+        lambda d: replace(d, "body", "parameters.gpu-image-tag", "parameters.image-tag"),
+        "body: GPU image missing",
+    ),
+    "GPU image without need": (
+        lambda d: replace(d, "sync", "parameters.image-tag", "parameters.gpu-image-tag"),
+        "sync: GPU image without need",
+    ),
     "GPU without need": (
         lambda d: templates(d)["sync"].update(podSpecPatch=templates(d)["body"]["podSpecPatch"]),
         "GPU limit without need",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -30,10 +31,12 @@ printf '%s{WORDS}' "${{0##*/}}" "$@" >>"$CALLS_FILE"
 printf '{CALLS}' >>"$CALLS_FILE"
 """
 STAND_INS = {
-    "sbatch": '[[ "$*" != *"ghost-${REFUSED:-none} "* ]] && echo $((100 + $(tr -cd "\\036" <"$CALLS_FILE" | wc -c)))',
+    "sbatch": '[[ "$*" != *"${REFUSED:-none} "* ]] && echo $((100 + $(tr -cd "\\036" <"$CALLS_FILE" | wc -c)))',
     "scontrol": """case $1 in
         show) echo "MaxArraySize            = ${MAX_ARRAY_SIZE:-1001}" ;;
-        requeue*) kill -TERM "$PPID" ;;
+        --oneliner) echo "${RECORD-}" ;;
+        requeue) kill -TERM "$PPID" ;;
+        release) exit "${RELEASED-0}" ;;
         esac""",
     "scancel": "",
     "sacct": "exit 1",
@@ -47,6 +50,7 @@ STAND_INS = {
         fi
         exit "${CODE-0}" """,
 }
+S3 = ("--data-root=s3://bucket/in", "--output-root=s3://bucket/out")
 VIDEO_STAGES = [stage for stage in STAGES if stage.unit is Unit.VIDEO]
 
 
@@ -80,7 +84,7 @@ class Desk:
         return run
 
     def step(self, run: Path, *words: object, task: int = 1, **environment: str) -> subprocess.CompletedProcess[str]:
-        variables = {"SLURM_ARRAY_TASK_ID": str(task), "SLURM_ARRAY_JOB_ID": "100", **environment}
+        variables = {"SLURM_ARRAY_TASK_ID": str(task), "SLURM_ARRAY_JOB_ID": "100", "SLURM_JOB_ID": "90", **environment}
         return self.run("--step", run, *words, **variables)
 
     def calls(self, program: str) -> list[list[str]]:
@@ -181,6 +185,12 @@ def test_the_help_teaches_every_parameter_with_its_default(desk: Desk):
         ("--sbatch=--dependency=afterok:1", "--dependency is set by ghost itself"),
         ("--sbatch=qos", "expected an option of sbatch"),
         ("-x", "there is no -x"),
+        ("--no-=x", "there is no --no-"),
+        ("--no-", "there is no --no-"),
+        ("--=x", "there is no --"),
+        ("--@=x", "there is no --@"),
+        ("--x]=1", "there is no --x]"),
+        ("--sbatch=--hold", "--hold is set by ghost itself"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_submitted(desk: Desk, given: str, said: str):
@@ -218,7 +228,8 @@ def test_what_is_missing_is_said_all_at_once(desk: Desk):
 
 
 def test_a_dry_run_shows_the_whole_dag_and_leaves_no_trace(desk: Desk):
-    done = desk.run("take_01", "--dry-run", "--data-root=data", "--output-root=out", "--images=images", "--vis")
+    roots = ("--data-root=data", "--output-root=out", "--images=images")
+    done = desk.run("take_01", "--dry-run", *roots, "--vis", "--backend=fake")
     assert done.returncode == 0, done.stderr
     steps = re.findall(r"--job-name=ghost-(\S+)", done.stdout)
     assert steps == ["ingest", "fan-out", "close", "frames", "segment", "body", "sync", "preview"]
@@ -233,6 +244,9 @@ def test_the_begin_and_the_end_are_submitted_at_once(desk: Desk):
     (ingest,), (fan_out,), (close,) = jobs.values()
     ids = dict(line.split()[:2] for line in (run / "jobs").read_text().splitlines())
     assert ingest["array"] == "1-2%1"
+    held = [words[words.index("--step") + 2] for words in desk.calls("sbatch") if "--hold" in words]
+    assert held == ["ingest"], "nothing runs before the close is noted"
+    assert [words for words in desk.calls("scontrol") if words[0] == "release"] == [["release", ids["ingest"]]]
     assert "dependency" not in ingest
     assert fan_out["dependency"] == f"afterany:{ids['ingest']}"
     assert close["dependency"] == f"afterany:{ids['fan-out']}"
@@ -261,7 +275,8 @@ def test_every_stage_waits_for_what_it_needs_video_by_video(desk: Desk, fanned_o
     (update,) = desk.calls("scontrol")[-1:]
     assert update[:2] == ["update", f"JobId={ids['close']}"]
     waited = set(update[2].removeprefix("Dependency=afterany:").split(":"))
-    assert waited == {ids[name] for name in ("frames", "segment", "body", "sync", "preview")}
+    assert waited == {"90", *(ids[name] for name in ("frames", "segment", "body", "sync", "preview"))}
+    assert desk.calls("scancel") == []
 
 
 def test_without_vis_there_is_no_preview_and_a_scene_without_videos_is_left_to_the_close(desk: Desk):
@@ -339,11 +354,26 @@ def test_the_close_takes_what_the_driver_gives_it(desk: Desk, fanned_out: Path):
         assert context.params["backends"] == ("fake",)
 
 
+@pytest.mark.parametrize("start", ["Unknown", "2026-01-01T00:00:00"])
+def test_only_jobs_that_were_cancelled_at_work_are_told_to_the_close(desk: Desk, fanned_out: Path, start: str):
+    record = (
+        f"JobId=7 JobState=CANCELLED ExitCode=0:0 RunTime=20778-19:52:47 StartTime={start}"  # as SLURM 22.05 says it
+    )
+    desk.step(fanned_out, "close", 0, RECORD=record)
+    (told,) = [word for word in desk.container()[2] if word.startswith("--engine-failures=")]
+    assert (told == "--engine-failures=") == (start == "Unknown")
+
+
 def test_strange_places_and_values_arrive_unchanged(desk: Desk):
     strange = desk.folder / """da:ta,"x" $(touch pwned) 'y' %j"""
     (desk.folder / "data").rename(strange)
     done = desk.run(
-        "take_01", f"--data-root={strange}", f"--output-root={strange}/out", "--images=images", "--evidence=`id` $(id);"
+        "take_01",
+        f"--data-root={strange}",
+        f"--output-root={strange}/out",
+        "--images=images",
+        "--weights=images",
+        "--evidence=`id` $(id);",
     )
     assert done.returncode == 0, done.stderr
     (run,) = (strange / "out" / "_slurm").iterdir()
@@ -373,18 +403,24 @@ def test_what_ingest_prints_is_kept_only_when_it_went_well(desk: Desk):
 def test_the_exit_code_is_the_stages_and_some_are_tried_again(desk: Desk, fanned_out: Path, code: int):
     done = desk.step(fanned_out, "frames", 0, task=3, CODE=str(code))
     asked = [words for words in desk.calls("scontrol") if words[0].startswith("requeue")]
-    assert asked == ([["requeuehold" if code == KILLED else "requeue", "100_3"]] if code in RETRIED else [])
+    assert asked == ([["requeue", "100_3"]] if code in RETRIED else [])
     assert done.returncode == (ExitCode.TERMINATED if code in RETRIED else code), done.stderr
     assert list((desk.folder / "tmp").iterdir()) == [], "temporary files are gone"
     last = desk.step(fanned_out, "frames", 0, task=3, CODE=str(code), SLURM_RESTART_COUNT="2")
     assert last.returncode == code, "after the third attempt"
 
 
-def test_an_element_killed_for_want_of_memory_gets_more(desk: Desk, fanned_out: Path):
-    desk.step(fanned_out, "frames", 0, task=3, CODE=str(KILLED), SLURM_RESTART_COUNT="1")
-    assert desk.calls("sbatch")[-1][-4:] == ["--step", str(fanned_out), "memory", "100_3:3072"]
-    desk.step(fanned_out, "memory", "100_3:3072")
-    assert desk.calls("scontrol")[-2:] == [["update", "JobId=100_3", "MinMemoryNode=3072"], ["release", "100_3"]]
+@pytest.mark.parametrize("has_more", [True, False])
+def test_an_element_killed_for_want_of_memory_gets_more_if_the_cluster_has_more(
+    desk: Desk, fanned_out: Path, has_more: bool
+):
+    refused = {} if has_more else {"REFUSED": "--mem=3072M"}
+    done = desk.step(fanned_out, "frames", 0, task=3, CODE=str(KILLED), SLURM_RESTART_COUNT="1", **refused)
+    assert done.returncode == ExitCode.TERMINATED, done.stderr
+    tried = desk.calls("sbatch")[-1]
+    assert {"--test-only", "--mem=3072M", "--job-name=ghost-frames"} <= {*tried}
+    after = [["requeue", "100_3"], *([["update", "JobId=100_3", "MinMemoryNode=3072"]] if has_more else [])]
+    assert desk.calls("scontrol")[-len(after) :] == after, "put back, never held: nothing waits for ever"
 
 
 @pytest.mark.parametrize(("number", "again"), [(signal.SIGUSR1, True), (signal.SIGTERM, False)])
@@ -403,6 +439,22 @@ def test_a_time_limit_puts_an_element_back_and_a_cancellation_ends_it(
     assert list((desk.folder / "tmp").iterdir()) == []
 
 
+def test_a_fan_out_that_is_cancelled_stops_submitting_and_takes_back_what_it_had_submitted(desk: Desk):
+    run = desk.submit("take_01")
+    write_videos(run, {"take_01": ["cam01"]})
+    slow = desk.folder / "bin" / "sbatch"
+    slow.write_text(slow.read_text() + 'touch "$CALLS_FILE.submits"; sleep 1\n', encoding="utf-8")
+    command = ["bash", str(run / "ghost.sbatch"), "--step", str(run), "fan-out", "0"]
+    process = subprocess.Popen(command, env=desk.environment(SLURM_JOB_ID="90"), start_new_session=True)
+    wait_for(desk.folder / "calls.submits")
+    os.killpg(process.pid, signal.SIGTERM)  # SLURM signals every process of a job
+    assert process.wait(timeout=20) == ExitCode.TERMINATED
+    later = [job for step, job, _ in map(str.split, (run / "jobs").read_text().splitlines()) if step == "frames"]
+    assert len(later) == 1, "the job that was being submitted is known"
+    assert set(desk.submitted()) == {"ingest", "fan-out", "close", "frames"}
+    assert desk.calls("scancel") == [later]
+
+
 def wait_for(path: Path) -> None:
     deadline = time.monotonic() + 10
     while not path.exists() and time.monotonic() < deadline:
@@ -411,9 +463,7 @@ def wait_for(path: Path) -> None:
 
 def test_s3_roots_are_not_bound_and_their_keys_stay_out_of_files_and_arguments(desk: Desk):
     secrets = {"AWS_SECRET_ACCESS_KEY": "top$(secret)", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
-    done = desk.run(
-        "take_01", "--data-root=s3://bucket/in", "--output-root=s3://bucket/out", "--images=images", **secrets
-    )
+    done = desk.run("take_01", *S3, "--images=images", "--backend=fake", **secrets)
     assert done.returncode == 0, done.stderr
     (run,) = (desk.folder / "ghost-slurm").iterdir()
     desk.step(run, "ingest", 0, PRINTED='["a"]', **secrets)
@@ -444,10 +494,72 @@ def test_a_fan_out_that_is_run_again_takes_back_what_it_had_submitted(desk: Desk
 def test_jobs_that_slurm_refuses_are_named_and_the_close_waits_for_the_others(desk: Desk):
     run = desk.submit("take_01")
     write_videos(run, {"take_01": ["cam01"]})
-    done = desk.step(run, "fan-out", 0, REFUSED="body")
+    done = desk.step(run, "fan-out", 0, REFUSED="ghost-body")
     assert done.returncode == ExitCode.CONFIGURATION
     assert "sbatch refused ghost-body" in done.stderr
     ids = dict(line.split()[:2] for line in (run / "jobs").read_text().splitlines())
     assert set(ids) == {"ingest", "fan-out", "close", "frames", "segment"}
-    wanted = ["update", f"JobId={ids['close']}", f"Dependency=afterany:{ids['frames']}:{ids['segment']}"]
+    wanted = ["update", f"JobId={ids['close']}", f"Dependency=afterany:90:{ids['frames']}:{ids['segment']}"]
     assert desk.calls("scontrol")[-1] == wanted
+
+
+def test_each_close_waits_for_the_one_before_it_if_there_is_a_limit(desk: Desk):
+    run = desk.submit("take_01", "take_02", "--limit=1", "--max-array=1")
+    write_videos(run, {"take_01": ["cam01"]})
+    desk.step(run, "fan-out", 0)
+    first, second = [words for words in desk.calls("scontrol") if words[0] == "update"]
+    ids = [job for step, job, _ in map(str.split, (run / "jobs").read_text().splitlines()) if step == "close"]
+    assert [first[1], second[1]] == [f"JobId={job}" for job in ids]
+    assert second[2] == f"{first[2]}:{ids[0]}"
+
+
+@pytest.mark.parametrize("trouble", [{"REFUSED": "ghost-close"}, {"RELEASED": "1"}])
+def test_a_submission_that_is_cut_short_leaves_no_job_behind(desk: Desk, trouble: dict[str, str]):
+    done = desk.run("take_01", "--data-root=data", "--output-root=out", "--images=images", "--backend=fake", **trouble)
+    assert done.returncode == ExitCode.CONFIGURATION
+    (run,) = (desk.folder / "out" / "_slurm").iterdir()
+    assert desk.calls("scancel") == [[line.split()[1] for line in (run / "jobs").read_text().splitlines()]]
+
+
+def test_an_output_root_that_is_not_there_yet_is_made_wherever_the_run_folder_is(desk: Desk):
+    given = ("--data-root=data", "--output-root=new/out", "--run-root=runs", "--images=images", "--backend=fake")
+    assert desk.run("take_01", *given).returncode == 0
+    assert (desk.folder / "new" / "out").is_dir(), "a folder that is missing cannot be mounted"
+
+
+def test_profiles_of_s3_reach_the_container_from_the_users_home(desk: Desk):
+    (desk.folder / ".aws").mkdir()
+    (desk.folder / ".aws" / "config").write_text("[profile lab]\n", encoding="utf-8")
+    home = {"HOME": str(desk.folder), "AWS_PROFILE": "lab"}
+    assert desk.run("take_01", *S3, "--images=images", "--backend=fake", **home).returncode == 0
+    (run,) = (desk.folder / "ghost-slurm").iterdir()
+    desk.step(run, "ingest", 0, PRINTED='["a"]', **home)
+    file = desk.folder / ".aws" / "config"
+    options, _, _ = desk.container()
+    assert [word for word in options if word.startswith("type=")] == [f'type=bind,"src={file}","dst={file}",ro']
+    assert desk.settings_of_container()["AWS_CONFIG_FILE"] == str(file)
+    assert desk.settings_of_container()["AWS_PROFILE"] == "lab"
+
+
+@pytest.mark.parametrize("how", [(), ("--dry-run",)])
+def test_a_backend_without_its_weights_is_refused_when_it_is_asked_for(desk: Desk, how: tuple[str, ...]):
+    given = ("take_01", "--data-root=data", "--output-root=out", "--images=images", *how)
+    done = desk.run(*given, "--backend=embedded", HOME=str(desk.folder))
+    assert done.returncode == ExitCode.CONFIGURATION
+    assert "weights fetch --backend embedded" in done.stderr
+    assert desk.calls("sbatch") == []
+    assert desk.run(*given, "--dry-run", "--backend=fake").returncode == 0
+    (desk.folder / ".cache" / "ghost" / "weights").mkdir(parents=True)
+    assert desk.run(*given, "--dry-run", "--backend=embedded", HOME=str(desk.folder)).returncode == 0
+
+
+def test_numbers_with_leading_zeros_are_decimal(desk: Desk):
+    run = desk.submit("take_01", "--memory=010", "--retries=09", "--limit=08")
+    (ingest,) = desk.submitted()["ingest"]
+    assert (ingest["mem"], ingest["array"]) == ("10240M", "1-1%8")
+    assert desk.step(run, "ingest", 0, PRINTED='["a"]').returncode == 0
+
+
+def test_the_first_start_of_fan_out_takes_nothing_back(desk: Desk, fanned_out: Path):
+    assert desk.step(fanned_out, "fan-out", 0).returncode == 0
+    assert desk.calls("scancel") == []

@@ -16,35 +16,6 @@ def storage(tmp_path: Path) -> LocalStorage:
     return LocalStorage(tmp_path / "root")
 
 
-@pytest.mark.parametrize("key", ["../out", "a/../../out", "/etc/passwd", "..", "a/..", "a\0b"])
-def test_no_key_leads_out_of_the_root(storage: LocalStorage, key: str) -> None:
-    for use in (storage.read, storage.size, storage.sizes, storage.list, storage.localize, storage.remove):
-        with pytest.raises(UsageError, match="leads out of"):
-            use(key)
-    with pytest.raises(UsageError, match="leads out of"):
-        storage.write(key, b"")
-
-
-def test_what_is_written_is_read_and_removed(storage: LocalStorage) -> None:
-    storage.write("take/a/b.txt", b"content")
-    assert storage.read("take/a/b.txt") == b"content"
-    assert storage.size("take/a/b.txt") == 7
-    storage.remove("take/a/b.txt")
-    storage.remove("take/a/b.txt")
-    assert storage.read("take/a/b.txt") is None
-    assert storage.size("take/a/b.txt") is None
-
-
-def test_what_is_not_there_is_none_or_empty(storage: LocalStorage) -> None:
-    storage.write("file", b"")
-    for key in ("nothing", "nothing/below", "file/below"):
-        assert storage.read(key) is None
-        assert storage.size(key) is None
-        assert storage.sizes(key) == {}
-        storage.remove(key)
-    assert storage.list("nothing") == []
-
-
 def test_a_file_where_a_folder_is_expected_is_named(storage: LocalStorage) -> None:
     storage.write("file", b"")
     with pytest.raises(InputMissing, match="file is a file; a folder is expected"):

@@ -31,6 +31,7 @@ from common.storage.interface import CommitConflict, StoredFile
 from common.storage.open import open_storage
 from common.storage.s3 import S3Storage
 from common.storage.s3_client import Settings
+from common.storage.s3_errors import UploadMissing
 from common.storage.scratch import Scratch
 from tests.faults.unit import ROOT
 from tests.s3_server import BUCKET, QUICK, SECRET, Server, s3_environment, server
@@ -53,13 +54,24 @@ def manifest_of(bodies: dict[str, bytes], author: str = "") -> bytes:
     return json.dumps({"files": [asdict(file) for file in files_of(bodies)], "author": author}).encode()
 
 
-def publish(storage: S3Storage, bodies: dict[str, bytes], *, author: str = "", obsolete: tuple[str, ...] = ()) -> None:
+def publish(
+    storage: S3Storage,
+    bodies: dict[str, bytes],
+    *,
+    author: str = "",
+    obsolete: tuple[str, ...] = (),
+    judged: Callable[[], object] = bool,
+) -> None:
+    """Publishes as the harness does; `judged` is called when it has been seen that there is something to do."""
     with storage.attempt("take", "s") as folder:
         for key, body in bodies.items():
             (folder / key).parent.mkdir(parents=True, exist_ok=True)
             (folder / key).write_bytes(body)
         content = manifest_of(bodies, author)
-        storage.commit(folder, "take", files_of(bodies), obsolete=obsolete, manifest=MANIFEST, content=content)
+        with storage.lock("take/_manifests/m.lock"):
+            storage.read(MANIFEST)
+            judged()
+            storage.commit(folder, "take", files_of(bodies), obsolete=obsolete, manifest=MANIFEST, content=content)
 
 
 @pytest.mark.parametrize(
@@ -415,34 +427,227 @@ def test_attempts_that_are_overwritten_again_and_again_give_up_without_a_manifes
     assert storage.read(MANIFEST) is None
 
 
-def test_eight_writers_of_different_results_leave_one_that_is_whole(server: Server, tmp_path: Path) -> None:
-    root, gate = server.storage(tmp_path / "s").uri, threading.Barrier(8)
-    bodies = [{f"sub/{name}": b"%d" % writer * 100 for name in range(3)} for writer in range(8)]
-    outcomes: list[str] = []
+def race(server: Server, tmp_path: Path, bodies: list[dict[str, bytes]]) -> tuple[S3Storage, dict[int, str]]:
+    """The storage after all have published at once, and how each of them ended."""
+    root, gate = server.storage(tmp_path / "s").uri, threading.Barrier(len(bodies))
+    outcomes: dict[int, str] = {}
 
     def write(writer: int) -> None:
         storage = server.storage(tmp_path / str(writer), root=root, settings=Settings(threads=2))
-        gate.wait()
         try:
-            publish(storage, bodies[writer], author=str(writer))
-            outcomes.append("done")
+            publish(storage, bodies[writer], author=str(writer), judged=gate.wait)
+            outcomes[writer] = "done"
         except TemporaryFailure as error:
-            outcomes.append(type(error).__name__)
+            outcomes[writer] = type(error).__name__
 
-    writers = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(len(bodies))]
     for thread in writers:
         thread.start()
     for thread in writers:
         thread.join()
-    assert len(outcomes) == 8
-    storage = server.storage(tmp_path / "last", root=root)
+    assert len(outcomes) == len(bodies)
+    return server.storage(tmp_path / "last", root=root), outcomes
+
+
+def test_eight_writers_of_different_results_leave_a_whole_one_or_one_who_runs_again(
+    server: Server, tmp_path: Path
+) -> None:
+    bodies = [{f"sub/{name}": b"%d" % writer * 100 for name in range(3)} for writer in range(8)]
+    storage, outcomes = race(server, tmp_path, bodies)
     manifest = storage.read(MANIFEST)
-    if manifest is not None:
-        winner = next(number for number in range(8) if manifest == manifest_of(bodies[number], str(number)))
-        assert {key: storage.read(f"take/{key}") for key in bodies[winner]} == bodies[winner]
-        assert "done" in outcomes
-    else:
-        assert "TemporaryFailure" in outcomes, "nobody may believe that it is done when nothing is"
+    if manifest is None:
+        assert "TemporaryFailure" in outcomes.values(), "all believe that somebody has done it"
+        publish(storage, bodies[0], author="0")
+        manifest, outcomes[0] = storage.read(MANIFEST), "done"
+    [winner] = [number for number in range(8) if manifest == manifest_of(bodies[number], str(number))]
+    assert {key: storage.read(f"take/{key}") for key in bodies[winner]} == bodies[winner]
+    assert outcomes[winner] == "done"
+
+
+def test_of_eight_writers_of_one_result_one_has_done_it_and_the_others_know(server: Server, tmp_path: Path) -> None:
+    bodies = {f"sub/{name}": b"%d" % name * 100 for name in range(3)}
+    storage, outcomes = race(server, tmp_path, [bodies] * 8)
+    assert sorted(outcomes.values()) == ["CommitConflict"] * 7 + ["done"]
+    [winner] = [number for number, ended in outcomes.items() if ended == "done"]
+    assert storage.read(MANIFEST) == manifest_of(bodies, str(winner))
+    assert {key: storage.read(f"take/{key}") for key in bodies} == bodies
+
+
+@pytest.mark.parametrize("before", [{}, {"a": b"0"}])
+def test_what_another_attempt_has_published_since_it_was_judged_is_not_taken_away(
+    server: Server, storage: S3Storage, tmp_path: Path, before: dict[str, bytes]
+) -> None:
+    other, content = twin(server, storage, tmp_path), manifest_of({"a": b"1"}, "other")
+    if before:
+        publish(storage, before)
+    with storage.attempt("take", "s") as folder, storage.lock("take/_manifests/m.lock"):
+        (folder / "a").write_bytes(b"2")
+        storage.read(MANIFEST)
+        publish(other, {"a": b"1"}, author="other")
+        with pytest.raises(CommitConflict, match="another attempt has just published"):
+            storage.commit(folder, "take", files_of({"a": b"2"}), obsolete=(), manifest=MANIFEST, content=b"{}")
+    assert storage.read(MANIFEST) == content
+    assert storage.read("take/a") == b"1"
+
+
+def test_an_attempt_that_fails_half_way_leaves_no_manifest_of_another_over_its_own_files(
+    server: Server, storage: S3Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one publishes all of its own between the removal of the old manifest and our first upload."""
+    other, once = twin(server, storage, tmp_path), storage._client.once
+    storage = server.storage(tmp_path, root=storage.uri, settings=Settings(threads=1))
+    once, puts = storage._client.once, []
+
+    def failing(operation: str, key: str = "", **parameters: Any) -> Any:
+        if operation == "put_object":
+            puts.append(key)
+            if len(puts) == 1:
+                publish(other, {"a": b"1", "b": b"2"}, author="other")
+            else:
+                raise DiskError("no room")
+        return once(operation, key, **parameters)
+
+    monkeypatch.setattr(storage._client, "once", failing)
+    with pytest.raises(DiskError, match="no room"):
+        publish(storage, {"a": b"3", "b": b"4"}, author="this")
+    assert [storage.read("take/a"), storage.read("take/b")] == [b"3", b"2"]
+    assert storage.read(MANIFEST) is None
+
+
+def losing_the_completion(client: Any, monkeypatch: pytest.MonkeyPatch, instead: Callable[[str, str], None]) -> None:
+    """Has the first answer to CompleteMultipartUpload lost; what really happens is up to `instead`."""
+    once, lost = client.once, []
+
+    def losing(operation: str, key: str = "", **parameters: Any) -> Any:
+        if operation == "complete_multipart_upload" and not lost:
+            lost.append(1)
+            instead(key, parameters["UploadId"])
+            raise TemporaryFailure("connection closed")
+        if operation == "complete_multipart_upload":
+            raise UploadMissing("no such upload")  # S3 knows none any more; moto completes it again
+        return once(operation, key, **parameters)
+
+    monkeypatch.setattr(client, "once", losing)
+
+
+def test_a_lost_answer_to_a_large_upload_is_no_failure(
+    server: Server, storage: S3Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def complete(key: str, upload: str) -> None:
+        parts = server.boto.list_parts(Bucket=BUCKET, Key=key, UploadId=upload)["Parts"]
+        given = {"Parts": [{"PartNumber": part["PartNumber"], "ETag": part["ETag"]} for part in parts]}
+        server.boto.complete_multipart_upload(Bucket=BUCKET, Key=key, UploadId=upload, MultipartUpload=given)
+
+    losing_the_completion(storage._client, monkeypatch, complete)
+    publish(storage, LARGE)
+    assert storage.localize("take/cam01/large.bin").read_bytes() == LARGE["cam01/large.bin"]
+
+
+def test_a_large_upload_that_was_aborted_is_not_taken_for_the_older_object_of_its_name(
+    server: Server, storage: S3Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(storage, {"cam01/large.bin": bytes(len(LARGE["cam01/large.bin"]))})
+    losing_the_completion(
+        storage._client,
+        monkeypatch,
+        lambda key, upload: server.boto.abort_multipart_upload(Bucket=BUCKET, Key=key, UploadId=upload),
+    )
+    with pytest.raises(TemporaryFailure):
+        publish(storage, LARGE)
+    assert storage.read(MANIFEST) is None
+
+
+@pytest.mark.parametrize("large", [100, 100_000])
+def test_a_recording_that_is_damaged_on_its_way_is_fetched_again(
+    storage: S3Storage, monkeypatch: pytest.MonkeyPatch, large: int
+) -> None:
+    monkeypatch.setattr(s3_download, "LARGE", large)
+    monkeypatch.setattr(s3_download, "PART", 1000)
+    storage.write("take/cam01.mp4", b"1" * 5000)
+    stream, damaged = storage._client.stream, []
+
+    def damage(key: str, *arguments: Any, **parameters: Any) -> Any:
+        for piece in stream(key, *arguments, **parameters):
+            damaged.append(key)
+            yield bytes(len(piece)) if len(damaged) == 1 else piece
+
+    monkeypatch.setattr(storage._client, "stream", damage)
+    assert storage.localize("take/cam01.mp4").read_bytes() == b"1" * 5000
+
+
+def test_a_recording_on_a_server_whose_etags_are_no_md5_is_taken_as_it_comes_twice(
+    storage: S3Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.write("take/cam01.mp4", b"1" * 5000)
+    monkeypatch.setattr(s3, "md5_of", lambda _: "0" * 32)
+    assert storage.localize("take/cam01.mp4").read_bytes() == b"1" * 5000
+
+
+def test_many_files_are_set_aside_with_few_questions(storage: S3Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    moves = {f"take/a/{number}": f"take/a.before-ghost/{number}" for number in range(30)}
+    for key in moves:
+        storage.write(key, key.encode())
+    once, asked = storage._client.once, []
+
+    def spy(operation: str, *arguments: Any, **parameters: Any) -> Any:
+        asked.append(operation)
+        return once(operation, *arguments, **parameters)
+
+    monkeypatch.setattr(storage._client, "once", spy)
+    storage.set_aside(moves)
+    assert sorted(set(asked)) == ["copy_object", "delete_object", "list_objects_v2"]
+    assert asked.count("list_objects_v2") == 2
+    assert {new: storage.read(new) for new in moves.values()} == {new: key.encode() for key, new in moves.items()}
+
+
+def test_files_that_do_not_arrive_where_they_are_set_aside_stay_where_they_are(
+    storage: S3Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.write("take/a", b"1")
+    monkeypatch.setattr(s3, "copy", lambda *_, **__: None)
+    with pytest.raises(TemporaryFailure, match="not the copy that it should be"):
+        storage.set_aside({"take/a": "take/b"})
+    assert storage.read("take/a") == b"1"
+
+
+def test_a_copy_in_parts_that_fails_leaves_none(
+    server: Server, storage: S3Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_upload, "_LARGEST_COPY", 1000)
+    once = storage._client.once
+
+    def failing(operation: str, key: str = "", **parameters: Any) -> Any:
+        if operation == "upload_part_copy":
+            raise DiskError("no room")
+        return once(operation, key, **parameters)
+
+    storage.write("take/a", b"1" * 5000)
+    monkeypatch.setattr(storage._client, "once", failing)
+    with pytest.raises(DiskError, match="no room"):
+        storage.set_aside({"take/a": "take/b"})
+    assert server.uploads(storage.uri.removeprefix(f"s3://{BUCKET}/")) == []
+
+
+def test_whether_a_server_knows_conditions_is_asked_once_and_not_with_the_manifest(
+    storage: S3Storage, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_commit, "_ignorant", {})
+    once, asked = storage._client.once, []
+
+    def spy(operation: str, key: str = "", **parameters: Any) -> Any:
+        if "IfNoneMatch" in parameters:
+            asked.append(key.rpartition("/")[2])
+        return once(operation, key, **parameters)
+
+    monkeypatch.setattr(storage._client, "once", spy)
+    publish(storage, {"a": b"1"})
+    publish(storage, {"a": b"2"})
+    assert asked[0] == asked[1]
+    assert asked[0].startswith(".probe-")
+    assert asked[2:] == ["m.json", "m.json"]
+    assert list(server.objects(storage.uri.removeprefix(f"s3://{BUCKET}/") + "/take/_manifests/").values()) == [
+        manifest_of({"a": b"2"})
+    ]
 
 
 def test_a_server_that_ignores_conditions_is_named_once_and_the_first_one_wins_by_reading_back(
@@ -468,7 +673,7 @@ def test_a_lost_answer_to_the_commit_is_no_conflict(storage: S3Storage, monkeypa
 
     def losing(operation: str, *arguments: Any, **parameters: Any) -> Any:
         answer = once(operation, *arguments, **parameters)
-        if "IfNoneMatch" in parameters and not lost:
+        if "IfNoneMatch" in parameters and arguments[0].endswith("m.json") and not lost:
             lost.append(1)
             raise TemporaryFailure("connection closed")
         return answer

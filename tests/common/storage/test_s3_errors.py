@@ -108,7 +108,7 @@ def test_a_stop_is_no_broken_connection() -> None:
     def request() -> None:
         try:
             raise Terminated("stopped by SIGTERM")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             raise HTTPClientError(error=error)  # noqa: B904 - as botocore does
 
     with pytest.raises(Terminated, match="stopped by SIGTERM"), converted("s3://bucket/key"):
@@ -120,7 +120,7 @@ def test_what_fails_while_a_stop_is_being_handled_is_told_as_what_it_is() -> Non
         raise Terminated("stopped by SIGTERM")
     except Terminated:
         with pytest.raises(TemporaryFailure), converted("s3://bucket/key"):
-            raise ConnectionResetError
+            raise ConnectionResetError  # noqa: B904
 
 
 @contextlib.contextmanager

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -95,15 +98,102 @@ def test_what_a_living_process_uses_never_goes(tmp_path: Path) -> None:
 
 
 def test_without_locks_nothing_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_locks(*_: object) -> None:
-        raise OSError(37, os.strerror(37))
-
     put(Scratch(tmp_path), "a")
     monkeypatch.setattr(fcntl, "flock", no_locks)
     with pytest.raises(DiskError):
         put(Scratch(tmp_path, limit=1500), "b")
     assert put(Scratch(tmp_path), "b").is_dir()
     assert names(tmp_path) == "ab"
+
+
+def no_locks(*_: object) -> None:
+    raise OSError(37, os.strerror(37))
+
+
+def test_without_locks_two_that_fetch_the_same_do_not_share_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    parts: list[Path] = []
+
+    def slow(folder: Path) -> None:
+        parts.append(folder)
+        put(Scratch(tmp_path), "a")  # another process is faster
+        (folder / "content").mkdir()
+        (folder / "content" / "file").write_bytes(b"torn")
+
+    found = Scratch(tmp_path).entry(DIGEST["a"], size=1000, fill=slow, check=Path.is_dir)
+    assert (found / "file").read_bytes() == b"a" * 1000, "what is there already may be in use"
+    assert not parts[0].exists()
+    assert names(tmp_path) == "a"
+
+
+def test_two_that_make_room_at_once_do_not_take_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_room, gate, ended = Scratch.make_room, threading.Barrier(2), []
+
+    def slow(self: Scratch, needed: int, *, for_entry: str) -> None:
+        make_room(self, needed, for_entry=for_entry)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            gate.wait(0.5)  # for the other one to find the same room
+
+    def fetch(name: str) -> None:
+        keep.append(scratch := Scratch(tmp_path, limit=1500))
+        try:
+            ended.append(put(scratch, name).name[0])
+        except DiskError:
+            ended.append("refused")
+
+    keep: list[Scratch] = []
+    monkeypatch.setattr(Scratch, "make_room", slow)
+    threads = [threading.Thread(target=fetch, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ended.count("refused") == 1
+
+
+def test_what_others_have_yet_to_fetch_is_not_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(module, "_SPARE_BYTES", 0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=150_000))
+
+    def fill(folder: Path) -> None:
+        with pytest.raises(DiskError, match="are needed for a download"):
+            put(Scratch(tmp_path), "b", 100_000)
+        put(Scratch(tmp_path), "c", 40_000)
+        (folder / "content").mkdir()
+
+    Scratch(tmp_path).entry(DIGEST["a"], size=100_000, fill=fill, check=Path.is_dir)
+    assert names(tmp_path) == "ac"
+
+
+def test_what_a_cleaner_has_removed_is_fetched_again_by_the_one_who_uses_it(tmp_path: Path) -> None:
+    scratch, calls = Scratch(tmp_path), list[str]()
+    shutil.rmtree(put(scratch, "a", calls=calls))
+    assert put(scratch, "a", calls=calls).is_dir()
+    assert calls == ["a", "a"]
+    assert names(tmp_path) == "a"
+
+
+def test_what_is_damaged_while_somebody_reads_it_is_fetched_under_another_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LOOKS", 2)
+    reader = Scratch(tmp_path)
+    damaged = put(reader, "a")
+    (damaged / "file").write_bytes(b"changed")
+    calls: list[str] = []
+    paths = {put(Scratch(tmp_path), "a", calls=calls) for _ in range(2)}
+    assert [(path / "file").read_bytes() for path in paths] == [b"a" * 1000]
+    assert calls == ["a"], "the second one finds what the first has fetched"
+    assert damaged.is_dir()
+
+
+def test_a_folder_that_it_makes_is_private_and_one_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
+    assert Scratch(tmp_path / "new").folder.stat().st_mode & 0o777 == 0o700
+    (tmp_path / "old").mkdir(mode=0o750)
+    assert Scratch(tmp_path / "old").folder.stat().st_mode & 0o777 == 0o750
 
 
 @pytest.mark.parametrize(("needed", "fits"), [(10**15, False), (1000, True)])
@@ -183,7 +273,12 @@ run_command(click.Command("x", callback=work), [])
 
 @pytest.mark.parametrize(
     ("how", "number", "code", "stays"),
-    [("end", None, 0, False), ("wait", signal.SIGTERM, 143, False), ("kill", signal.SIGKILL, -9, True)],
+    [
+        ("end", None, 0, False),
+        ("fork", None, 0, False),
+        ("wait", signal.SIGTERM, 143, False),
+        ("kill", signal.SIGKILL, -9, True),
+    ],
 )
 def test_a_private_folder_goes_with_its_process_or_with_the_next_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, number: signal.Signals | None, code: int, stays: bool

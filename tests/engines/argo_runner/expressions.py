@@ -1,8 +1,8 @@
 """Evaluates the expressions that workflow files contain: {{=…}}, depends, when, retryStrategy.expression.
 
 A small part of expr-lang (and of govaluate, which reads `when`): literals, lists, names with `.` and ['x-y'],
-calls of asInt, asFloat, string, fromJSON and toJSON, `!`, `* / %`, `+ -`, comparisons, `in`, `contains`, `startsWith`,
-`endsWith`, `&& ||`, `and or not`, `?:`. Values of two kinds are never equal in Argo either, but silently;
+calls of asInt, asFloat, string, fromJSON, toJSON and len, `!`, `* / %`, `+ -`, comparisons, `in`, `contains`,
+`startsWith`, `endsWith`, `&& ||`, `and or not`, `?:`. Values of two kinds are never equal in Argo either, but silently;
 here that is an error, since it is always a mistake.
 """
 
@@ -245,10 +245,17 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def _length(value: object) -> int:
+    if not isinstance(value, str | list | dict):
+        raise ValueError(value)
+    return len(value)  # of a text the characters, as in expr-lang
+
+
 _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "asInt": int,
     "asFloat": float,
     "fromJSON": json.loads,
+    "len": _length,
     "string": _text,
     "toJSON": json.dumps,
 }

@@ -89,7 +89,8 @@ class WorkflowRun:
         self._spec = fill({key: value for key, value in bare.items() if key != "podSpecPatch"}, self._names)
         check_filled(self._spec, bare, where="spec")
         self._patch = spec.get("podSpecPatch", "")
-        self._ends = self._start + float(self._spec.get("activeDeadlineSeconds", "inf"))
+        self._deadline = self._start + float(self._spec.get("activeDeadlineSeconds", "inf"))
+        self._ends = self._deadline  # of pods: those of the exit handler may still start, and take their time
         limit = self._spec.get("parallelism")
         self._slot: Slot = threading.BoundedSemaphore(int(limit)) if limit else contextlib.nullcontext()
 
@@ -181,7 +182,7 @@ class WorkflowRun:
             last_try = {**last, "retries": str(tries - 1)}
             if node.exit_code is None:
                 last_try["lastRetry.exitCode"] = "-1"  # in the expression alone: a tag says 0
-            why = enough(strategy, node, last_try, tries=tries, late=time.monotonic() > self._ends)
+            why = enough(strategy, node, last_try, tries=tries, late=time.monotonic() > self._deadline)
             if why:
                 return self._note(replace(node, name=name, pod="", message=why))
             threading.Event().wait(pause(strategy.get("backoff", {}), tries) / self._hurry)

@@ -187,8 +187,19 @@ def test_a_second_run_executes_no_stage(engine: Engine, first: Submitted, volume
     assert {path: before[path] for path in kept} == kept
 
 
+def slow_segment(folder: Path) -> Path:
+    """A copy of ghost.yaml in which segment has so little CPU that its pods are at work for some seconds."""
+    document = yaml.safe_load(GHOST.read_text(encoding="utf-8"))
+    (template,) = [template for template in document["spec"]["templates"] if template["name"] == "segment"]
+    as_it_was, cpu = template["podSpecPatch"], "{{=asFloat(workflow.parameters.cpu)}}"
+    template["podSpecPatch"] = as_it_was.replace(cpu, "0.1")
+    assert template["podSpecPatch"] != as_it_was
+    (file := folder / "slow.yaml").write_text(yaml.safe_dump(document))
+    return file
+
+
 def test_a_corrupt_video_costs_itself_alone_and_a_killed_pod_nothing(
-    engine: Engine, volume: Path, scene: Scene, expected: Path
+    engine: Engine, volume: Path, scene: Scene, expected: Path, tmp_path: Path
 ) -> None:
     """The others go on, sync runs, the report is there and names it, and the workflow is Failed."""
     (folder := volume / "damaged" / scene.name).mkdir(parents=True)
@@ -207,8 +218,7 @@ def test_a_corrupt_video_costs_itself_alone_and_a_killed_pod_nothing(
     killed = threading.Thread(target=kill)
     killed.start()
     roots = {"data_root": "/data/damaged", "output_root": "/data/results-damaged"}
-    # Little CPU: so the pod that is to be killed is at work for some seconds.
-    run = engine.submit(GHOST, parameters(scene, **roots, cpu="0.25"), name=name)
+    run = engine.submit(slow_segment(tmp_path), parameters(scene, **roots, cpu="0.5"), name=name)
     killed.join()
 
     assert not run.succeeded

@@ -126,6 +126,8 @@ def record_failure(task: Task, error: BaseException) -> None:
     )
     try:
         task.output.write(failure_key(task.scene, task.stage.name, task.video), encode(failure))
+    except Terminated:
+        raise
     except GhostError as second:
         # A disk that refuses the result refuses its obituary too: one line about it is enough.
         level = logging.DEBUG if isinstance(error, DiskError) else logging.WARNING

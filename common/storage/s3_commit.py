@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import EllipsisType
 
-from common.errors import GhostError, TemporaryFailure
+from common.errors import ConfigurationError, GhostError, TemporaryFailure
 from common.signals import uninterrupted
 from common.storage.interface import CommitConflict, StoredFile
 from common.storage.parallel import in_parallel
@@ -32,7 +32,7 @@ from common.storage.s3_upload import Upload, put, upload
 
 _LOG = logging.getLogger("ghost")
 _ROUNDS = 3
-_WITHDRAWAL_S = 8.0  # what a failing attempt takes at most to remove a manifest; some grace periods are 10 s
+_WITHDRAWAL_S = 8.0  # a failing attempt does not begin later to remove a manifest: grace periods are 10 to 30 s
 _ignorant: dict[str, bool] = {}  # endpoint -> whether it ignores conditions
 
 
@@ -96,15 +96,13 @@ class Commit:
         try:
             if self.judged is None or self.client.read(self.manifest) != self.judged:
                 raise CommitConflict(f"{self.client.place(self.manifest)}: another attempt has just published.")
-            self.client.call("delete_object", self.manifest, IfMatch=found["ETag"])
+            self._delete_if(found["ETag"])
         except ObjectMissing:
             return
         except ConditionFailed as error:
             if self.client.head(self.manifest) is None:
                 return  # removed by an earlier try whose answer was lost
             raise CommitConflict(f"{self.client.place(self.manifest)}: another attempt has just published.") from error
-        except NotOffered:
-            self.client.call("delete_object", self.manifest)
 
     def _withdraw(self) -> None:
         """After a failure: as well as it can be done in a moment, leaves no manifest."""
@@ -176,11 +174,14 @@ class Commit:
 
     def _take_away(self, etag: str) -> None:
         """Removes a manifest that does not fit its files, unless it has been replaced meanwhile."""
+        with contextlib.suppress(ConditionFailed, ObjectMissing):
+            self._delete_if(etag)
+
+    def _delete_if(self, etag: str) -> None:
+        """Removes one version of the manifest; whatever there is where the server does not know the condition."""
         try:
             self.client.call("delete_object", self.manifest, IfMatch=etag)
-        except (ConditionFailed, ObjectMissing):
-            return
-        except NotOffered:
+        except ConfigurationError:
             self.client.call("delete_object", self.manifest)
 
     def _stored(self, keys: Collection[str]) -> dict[str, Stored]:

@@ -155,13 +155,11 @@ def _attempt(task: Task, planned: Plan, *, force: bool) -> Outcome:
         workspace = Workspace(planned.published, folder, stage=stage.name, video=task.video, data=task.data)
         try:
             stage.run(workspace, task.options)
-        except (BadInput, InputMissing) as error:
-            if _has_changed(task, planned):  # what looks damaged or missing was being published anew
-                raise TemporaryFailure(f"{task.title}: its inputs changed while it ran. Run it again.") from error
+        except (BadInput, InputMissing):
+            _check_unchanged(task, planned)  # what looks damaged or missing may have been published anew just now
             raise
         files = _collect(task, folder)
-        if _has_changed(task, planned):
-            raise TemporaryFailure(f"{task.title}: its inputs changed while it ran. Run it again.")
+        _check_unchanged(task, planned)
         record = RunRecord(
             started=started,
             wall_s=round(time.monotonic() - wall, 3),
@@ -206,12 +204,15 @@ def _attempt(task: Task, planned: Plan, *, force: bool) -> Outcome:
     return Outcome(Status.DONE, manifest)
 
 
-def _has_changed(task: Task, planned: Plan) -> bool:
-    """Whether the task would read something else now than it was given."""
+def _check_unchanged(task: Task, planned: Plan) -> None:
+    """Raises TemporaryFailure if the task would read something else now than it was given."""
+    changed = f"{task.title}: its inputs changed while it ran. Run it again."
     try:
-        return plan(task).key != planned.key
-    except (BadInput, InputMissing):
-        return True
+        key = plan(task).key
+    except (BadInput, InputMissing) as error:
+        raise TemporaryFailure(changed) from error
+    if key != planned.key:
+        raise TemporaryFailure(changed)
 
 
 def _collect(task: Task, folder: Path) -> tuple[StoredFile, ...]:

@@ -390,6 +390,24 @@ def test_inputs_that_change_while_the_stage_runs_are_noticed(finished: Bench) ->
         finished.execute(replace(HEADS, run=slow), "cam01", force=True)
 
 
+def test_an_input_that_looks_damaged_because_it_was_published_anew_is_worth_another_attempt(finished: Bench) -> None:
+    def read_half(workspace: Workspace, options: NoOptions) -> None:
+        finished.record(cam01="changed meanwhile")
+        finished.execute(LISTING)
+        raise BadInput("half of one, half of the other")
+
+    with pytest.raises(TemporaryFailure, match="its inputs changed while it ran"):
+        finished.execute(replace(HEADS, run=read_half), "cam01", force=True)
+
+
+def test_an_input_that_is_damaged_stays_bad_input(finished: Bench) -> None:
+    def read(workspace: Workspace, options: NoOptions) -> None:
+        raise BadInput("damaged")
+
+    with pytest.raises(BadInput, match="damaged"):
+        finished.execute(replace(HEADS, run=read), "cam01", force=True)
+
+
 def test_a_second_attempt_that_comes_late_leaves_the_first_result_alone(bench: Bench) -> None:
     def overtaken(workspace: Workspace, options: NoOptions) -> None:
         LISTING.run(workspace, options)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from common.storage.locks import is_unsupported, try_lock
+from common.storage.locks import try_lock, try_lock_if_any
 
 _ALIVE = ".alive"  # held under lock by the owner; the kernel lets go when it dies
 _YOUNG_S = 3600.0  # a folder without that file may be about to get one
@@ -37,10 +37,6 @@ def sweep(place: Path, pattern: str) -> None:
 def _is_dead(folder: Path) -> bool:
     try:
         with (folder / _ALIVE).open("r+b") as alive:
-            return try_lock(alive)
+            return try_lock_if_any(alive)
     except FileNotFoundError:
         return time.time() - folder.stat().st_mtime > _YOUNG_S
-    except OSError as error:
-        if is_unsupported(error):
-            return False
-        raise

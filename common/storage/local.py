@@ -18,7 +18,7 @@ from typing import BinaryIO
 from common.errors import BadInput, DiskError, InputMissing, UsageError, from_os_error
 from common.signals import uninterrupted
 from common.storage.interface import StoredFile
-from common.storage.locks import is_unsupported, try_lock, wait_for_lock
+from common.storage.locks import try_lock, try_lock_if_any, wait_for_lock
 
 _ATTEMPTS = "_manifests/attempts"
 _SWEEPING = "_manifests/.attempts.lock"  # held while attempts are made or swept
@@ -335,12 +335,8 @@ def _sweep(parent: Path) -> None:
 def _is_dead(folder: Path) -> bool:
     try:
         with (folder / _ALIVE).open("r+b") as alive:
-            return try_lock(alive)
+            return try_lock_if_any(alive)
     except FileNotFoundError:
         return True  # killed before it had a lock, or about to be gone
     except NotADirectoryError:
         return False
-    except OSError as error:
-        if is_unsupported(error):
-            return False
-        raise

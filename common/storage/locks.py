@@ -32,6 +32,19 @@ def try_lock(handle: IO[bytes]) -> bool:
     return True
 
 
+def try_lock_if_any(handle: IO[bytes]) -> bool:
+    """Whether the lock on an open file could be had at once; False also where the file system has no locks.
+
+    So it is never True of a file whose lock somebody else may hold.
+    """
+    try:
+        return try_lock(handle)
+    except OSError as error:
+        if is_unsupported(error):
+            return False
+        raise
+
+
 def wait_for_lock(handle: IO[bytes], *, patience_s: float = _PATIENCE_S) -> bool:
     """Takes the lock on an open file as soon as it is free.
 

@@ -34,7 +34,7 @@ from typing import IO
 from common.errors import ConfigurationError, DiskError, TemporaryFailure, from_os_error
 from common.signals import uninterrupted
 from common.storage.living import stay_alive, sweep
-from common.storage.locks import is_unsupported, try_lock, wait_for_lock
+from common.storage.locks import is_unsupported, try_lock_if_any, wait_for_lock
 
 _LOG = logging.getLogger("ghost")
 FOLDER = "GHOST_SCRATCH"
@@ -151,7 +151,7 @@ class Scratch:
             if check(target):
                 return  # by the one whom we have waited for
             _discard(target)
-        is_alone = _is_lockable(handle)
+        is_alone = try_lock_if_any(handle)  # it is ours already, unless there are none here
         part = target.with_name(f"{target.name}.part" + ("" if is_alone else f".{secrets.token_hex(6)}"))
         with (self.folder / _ROOM).open("ab") as room:
             wait_for_lock(room)  # or two would find the same room, each before the other has taken it
@@ -246,7 +246,7 @@ class _Unused:
         while self._paths:
             entry = self._paths.pop(0)
             with contextlib.suppress(FileNotFoundError, PermissionError), entry.open("r+b") as handle:
-                if _is_unused(handle) and _is_same(handle, entry):
+                if try_lock_if_any(handle) and _is_same(handle, entry):
                     for folder in (entry.with_suffix(""), *entry.parent.glob(f"{entry.stem}.part*")):
                         if folder.is_dir() and folder.suffix != ".gone":
                             _discard(folder)
@@ -329,26 +329,6 @@ def _is_locked(handle: IO[bytes], *, shared: bool) -> bool:
         if not is_unsupported(error):
             raise
     return True
-
-
-def _is_lockable(handle: IO[bytes]) -> bool:
-    """Whether the file system has locks, asked of a file that is open under one if it has."""
-    try:
-        return try_lock(handle)
-    except OSError as error:
-        if is_unsupported(error):
-            return False
-        raise
-
-
-def _is_unused(handle: IO[bytes]) -> bool:
-    """Whether nobody has the lock; without locks nobody knows."""
-    try:
-        return try_lock(handle)
-    except OSError as error:
-        if is_unsupported(error):
-            return False
-        raise
 
 
 def _is_same(handle: IO[bytes], path: Path) -> bool:

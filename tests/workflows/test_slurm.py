@@ -161,7 +161,7 @@ def test_nothing_in_the_driver_runs_text_as_code():
 def test_the_help_teaches_every_parameter_with_its_default(desk: Desk):
     text = desk.run("--help").stdout
     for parameter in slurm.PARAMETERS:
-        spelled = f"--[no-]{parameter.name}" if parameter.is_flag or parameter.name == "vis" else f"--{parameter.name}="
+        spelled = f"--[no-]{parameter.name}" if parameter.is_flag else f"--{parameter.name}="
         assert spelled in text
         assert parameter.help in text
         assert not parameter.default or f"[default: {parameter.default}]" in text

@@ -7,14 +7,11 @@ and the others wait.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import math
-import shutil
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import sha256
 from itertools import groupby
@@ -23,13 +20,12 @@ from pathlib import Path
 from common import fingerprint
 from common.errors import ModelUnavailable, TemporaryFailure, from_os_error
 from common.storage.local import write_atomically
-from common.storage.locks import wait_for_lock
 from common.weights import registries
+from common.weights.exclusive import ATTEMPT, exclusively
 from common.weights.lock import Archive, Lock, LockedFile
 from common.weights.store import is_verified
 
 _LOG = logging.getLogger("ghost.weights")
-_ATTEMPT = ".fetch-"
 
 Download = Callable[[Archive, Path], Path]
 """Gets an archive into an empty folder and returns its path."""
@@ -57,7 +53,7 @@ def fetch_files(
     download = download or partial(registries.download, npm_client=lock.npm_client)
     try:
         if not all(is_verified(file, folder) for file in files):
-            with _exclusively(folder):
+            with exclusively(folder):
                 # Another process may have been first while this one waited.
                 missing = [file for file in files if not is_verified(file, folder)]
                 for archive, wanted in groupby(_by_archive(missing), key=lambda file: file.archive):
@@ -73,7 +69,7 @@ def _by_archive(files: Sequence[LockedFile]) -> list[LockedFile]:
 
 def _fetch_archive(archive: Archive, files: Sequence[LockedFile], folder: Path, download: Download) -> None:
     _LOG.info("fetching %s (%.0f MB)", archive, archive.size / 1e6)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=_ATTEMPT) as attempt:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=ATTEMPT) as attempt:
         path = download(archive, Path(attempt))
         found = fingerprint.of_file(path)
         if found != archive.sha256:
@@ -127,18 +123,3 @@ def _unexpected(file: LockedFile, found: str) -> str:
         f"{problem} after its conversion with onnx {version('onnx')}. "
         "Install the versions that requirements/ pins, then run again."
     )
-
-
-@contextlib.contextmanager
-def _exclusively(folder: Path) -> Iterator[None]:
-    """Holds the folder's lock; whoever has it may remove what killed processes left behind."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("ab") as handle:
-        try:
-            is_locked = wait_for_lock(handle, patience_s=0)
-        except TemporaryFailure:
-            _LOG.info("another process is fetching into %s: waiting for it", folder)
-            is_locked = wait_for_lock(handle, patience_s=math.inf)  # a download takes as long as the network does
-        for leftover in folder.glob(f"{_ATTEMPT}*") if is_locked else ():
-            shutil.rmtree(leftover, ignore_errors=True)
-        yield

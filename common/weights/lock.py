@@ -1,6 +1,8 @@
-"""The lock file: every file that is fetched, the registry package that holds it, its digest and its licence.
+"""The lock file: every file that is fetched, the registry package or the model repository that holds it, its digest
+and its licence.
 
-A registry package is named, never located: the registry's own client knows where to get it.
+A registry package is named, never located: the registry's own client knows where to get it. So are models of the
+Hugging Face Hub.
 """
 
 from __future__ import annotations
@@ -8,19 +10,20 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from common.errors import BadInput, UsageError
+from common.weights.entries import read_digest, read_path, read_size, read_words, require
+from common.weights.hub_lock import HubModel, OptionalFile, read_model, read_optional_file
 
 FORMAT = 1
 REGISTRIES = ("npm", "pypi")
 CONVERSIONS = ("tfjs-to-onnx",)
 
 _WEIGHTS = Path(__file__).with_name("lock.json")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -83,28 +86,51 @@ class NpmClient:
     sha256: tuple[str, ...]
 
 
+Entry = LockedFile | HubModel | OptionalFile
+
+
 @dataclass(frozen=True)
 class Lock:
     """A lock file's content."""
 
     files: tuple[LockedFile, ...]
     npm_client: NpmClient | None
+    models: tuple[HubModel, ...] = ()
+    optional: tuple[OptionalFile, ...] = ()
 
-    def find(self, name: str) -> LockedFile:
-        """The file called `name`. Raises UsageError that lists the names there are."""
-        for file in self.files:
-            if file.name == name:
-                return file
-        known = ", ".join(file.name for file in self.files)
+    def find(self, name: str) -> Entry:
+        """What is called `name`. Raises UsageError that lists the names there are."""
+        entries: tuple[Entry, ...] = (*self.files, *self.models, *self.optional)
+        for entry in entries:
+            if entry.name == name:
+                return entry
+        known = ", ".join(entry.name for entry in entries)
         raise UsageError(f"no model file is called {name!r}; the lock file has {known}.")
 
     def used_by(self, backend: str | None) -> tuple[LockedFile, ...]:
-        """The files of one backend, or all. Raises UsageError for a backend that has none."""
+        """The files of one backend, or all. Raises UsageError for a backend that has neither files nor models."""
         files = tuple(file for file in self.files if backend is None or backend in file.backends)
-        if not files:
-            known = ", ".join(sorted({backend for file in self.files for backend in file.backends}))
+        if not files and not any(backend in model.backends for model in self.models):
+            entries: tuple[LockedFile | HubModel, ...] = (*self.files, *self.models)
+            known = ", ".join(sorted({backend for entry in entries for backend in entry.backends}))
             raise UsageError(f"no weights are locked for the backend {backend!r}; there are some for {known}.")
         return files
+
+    def models_of(self, backend: str | None, names: Sequence[str] = ()) -> tuple[HubModel, ...]:
+        """Models of the Hub: those named, else those that the backend uses by default, else none.
+
+        Raises:
+            UsageError: no model of the Hub has that name, or the backend does not use it; lists those that it does.
+        """
+        known = [model for model in self.models if backend is None or backend in model.backends]
+        if not names:
+            return tuple(model for model in known if backend is not None and model.is_default)
+        for name in names:
+            if name not in {model.name for model in known}:
+                choices = ", ".join(model.name for model in known) or "none"
+                of = "" if backend is None else f" of the backend {backend}"
+                raise UsageError(f"no model{of} is called {name!r}; to fetch by name there are: {choices}.")
+        return tuple(model for model in known if model.name in names)
 
 
 @functools.cache
@@ -121,71 +147,58 @@ def load(path: Path) -> Lock:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        _require(content["format"] == FORMAT, f"format {content['format']!r} instead of {FORMAT}")
+        require(content["format"] == FORMAT, f"format {content['format']!r} instead of {FORMAT}")
         archives = {name: _read_archive(name, entry) for name, entry in content["archives"].items()}
         files = tuple(_read_file(entry, archives) for entry in content["files"])
-        _require(len({file.name for file in files}) == len(files), "two files have the same name")
-        _require(len({file.file for file in files}) == len(files), "two files have the same path")
+        models = tuple(read_model(entry) for entry in content.get("models", ()))
+        optional = tuple(read_optional_file(entry) for entry in content.get("optional", ()))
+        names = [file.name for file in files] + [model.name for model in models] + [file.name for file in optional]
+        require(len(set(names)) == len(names), "two entries have the same name")
+        paths = [file.file for file in files] + [file.file for file in optional]
+        require(len(set(paths)) == len(paths), "two files have the same path")
         client = content.get("npm_client")
-        return Lock(files=files, npm_client=None if client is None else _read_client(client))
+        client = None if client is None else _read_client(client)
+        return Lock(files=files, npm_client=client, models=models, optional=optional)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise BadInput(f"{path}: not a valid lock file: {reason}. Restore it from the repository.") from error
 
 
 def _read_archive(name: str, entry: Mapping[str, Any]) -> Archive:
-    _require(entry["registry"] in REGISTRIES, f"archive {name}: registry {entry['registry']!r}")
+    require(entry["registry"] in REGISTRIES, f"archive {name}: registry {entry['registry']!r}")
     for key in ("package", "version"):
         # An option or a path in its place would reach the registry client's command line.
-        _require(re.fullmatch(r"[@\w][\w@/.+-]*", entry[key]) is not None, f"archive {name}: {key} {entry[key]!r}")
+        require(re.fullmatch(r"[@\w][\w@/.+-]*", entry[key]) is not None, f"archive {name}: {key} {entry[key]!r}")
     return Archive(
         registry=entry["registry"],
         package=entry["package"],
         version=entry["version"],
-        size=_read_size(entry, f"archive {name}"),
-        sha256=_read_digest(entry["sha256"], f"archive {name}"),
+        size=read_size(entry, f"archive {name}"),
+        sha256=read_digest(entry["sha256"], f"archive {name}"),
     )
 
 
 def _read_file(entry: Mapping[str, Any], archives: Mapping[str, Archive]) -> LockedFile:
     where = f"file {entry['name']}"
-    path = PurePosixPath(entry["file"])
-    _require(not path.is_absolute() and ".." not in path.parts, f"{where}: path {entry['file']!r} leads out")
-    _require(entry["archive"] in archives, f"{where}: archive {entry['archive']!r} is not described")
-    _require(entry["conversion"] in (None, *CONVERSIONS), f"{where}: conversion {entry['conversion']!r}")
+    require(entry["archive"] in archives, f"{where}: archive {entry['archive']!r} is not described")
+    require(entry["conversion"] in (None, *CONVERSIONS), f"{where}: conversion {entry['conversion']!r}")
     expected = 1 if entry["conversion"] is None else 2
-    _require(len(entry["members"]) == expected, f"{where}: {len(entry['members'])} members instead of {expected}")
-    for key in ("licence", "notice"):
-        _require(bool(entry[key]), f"{where}: {key} is empty")
+    require(len(entry["members"]) == expected, f"{where}: {len(entry['members'])} members instead of {expected}")
+    read_words(entry, where)
     return LockedFile(
         name=entry["name"],
-        file=entry["file"],
+        file=read_path(entry["file"], where),
         backends=tuple(entry["backends"]),
         archive=archives[entry["archive"]],
         members=tuple(entry["members"]),
         conversion=entry["conversion"],
-        size=_read_size(entry, where),
-        sha256=_read_digest(entry["sha256"], where),
+        size=read_size(entry, where),
+        sha256=read_digest(entry["sha256"], where),
         licence=entry["licence"],
         notice=entry["notice"],
     )
 
 
 def _read_client(entry: Mapping[str, Any]) -> NpmClient:
-    digests = tuple(_read_digest(digest, "npm_client") for digest in entry["sha256"])
+    digests = tuple(read_digest(digest, "npm_client") for digest in entry["sha256"])
     return NpmClient(package=entry["package"], version=entry["version"], sha256=digests)
-
-
-def _read_size(entry: Mapping[str, Any], where: str) -> int:
-    _require(type(entry["bytes"]) is int and entry["bytes"] > 0, f"{where}: bytes {entry['bytes']!r}")
-    return int(entry["bytes"])
-
-
-def _read_digest(digest: str, where: str) -> str:
-    _require(_SHA256.fullmatch(digest) is not None, f"{where}: sha256 {digest!r}")
-    return digest
-
-
-def _require(condition: bool, problem: str) -> None:
-    if not condition:
-        raise ValueError(problem)

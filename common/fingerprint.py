@@ -6,6 +6,7 @@ import functools
 import hashlib
 import io
 import json
+import os
 import re
 import stat
 from pathlib import Path
@@ -17,6 +18,7 @@ _ROOT = Path(__file__).parent.parent
 _CHUNK = 1 << 20
 _SAMPLES = 16
 _IMPORT = re.compile(r"^\s*(?:from\s+(common[\w.]*)\s+import\s+(\([^)]*\)|.*)|import\s+(common[\w.]*))", re.MULTILINE)
+_OF_CHECKOUTS = (".py", ".yaml", ".yml")
 _DATA = (".json", ".html", ".css", ".svg")  # what code reads from its own folder
 
 
@@ -24,6 +26,37 @@ def of_file(path: Path) -> str:
     """sha256 of a whole file."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def of_model(path: Path) -> str:
+    """sha256 of a model file, or of the code and settings of a checkout, wherever it lies.
+
+    A run asks for it several times for each video, so a file that is as it was (size, time, inode) is not read again.
+
+    Raises:
+        OSError: it is not there, or may not be read.
+    """
+    status = path.stat()
+    if not path.is_dir():
+        return _of_unchanged(path, status.st_size, status.st_mtime_ns, status.st_ino)
+    digest = hashlib.sha256()
+    for source in _sources(path):
+        digest.update(f"{source.relative_to(path).as_posix()}\0{of_file(source)}\0".encode())
+    return digest.hexdigest()
+
+
+def _sources(checkout: Path) -> list[Path]:
+    """Code and settings of a checkout, sorted, without what is hidden or a virtual environment."""
+    found: list[Path] = []
+    for folder, inner, names in os.walk(checkout):
+        inner[:] = [name for name in inner if name[0] != "." and not Path(folder, name, "pyvenv.cfg").exists()]
+        found += [Path(folder, name) for name in names if name.endswith(_OF_CHECKOUTS)]
+    return sorted(found)
+
+
+@functools.lru_cache(maxsize=32)
+def _of_unchanged(path: Path, size: int, changed_ns: int, inode: int) -> str:
+    return of_file(path)
 
 
 def of_recording(path: Path) -> str:

@@ -19,7 +19,7 @@ FOLDER = "_manifests"
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What one attempt cost. Times in seconds, memory and traffic in bytes."""
+    """What one attempt cost. Times in seconds, memory and traffic in bytes; the GPU's name is "" if it used none."""
 
     started: str
     wall_s: float
@@ -27,6 +27,8 @@ class RunRecord:
     peak_rss: int
     bytes_read: int
     bytes_written: int
+    gpu: str = ""
+    gpu_peak: int = 0
 
 
 @dataclass(frozen=True)

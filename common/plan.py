@@ -6,11 +6,12 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from common import fingerprint, recordings
 from common.artifacts import SCENE, Unit
-from common.errors import BadInput, DiskError, InputMissing, UsageError
+from common.errors import BadInput, DiskError, InputMissing, ModelUnavailable, UsageError
 from common.manifest import FOLDER
 from common.published import Published
 from common.stage import Stage
@@ -65,17 +66,25 @@ def plan(task: Task, published: Published | None = None) -> Plan:
 
     Raises:
         InputMissing: something that it needs is not there.
+        ModelUnavailable: no weights are known by such a name, or a model of the user's own is not where it should be.
     """
     stage, published = task.stage, published or Published(task.output, task.scene)
+    options = dataclasses.asdict(task.options)
+    own = {name: options[name] for name in stage.model_paths(task.options)}
     determines: dict[str, Any] = {
         "inputs": _inputs(task, published),
-        "options": dataclasses.asdict(task.options),
-        "weights": _weight_digests(stage.weights(task.options)),
+        "options": options | {name: Path(path).name for name, path in own.items()},
+        "weights": _weight_digests(stage.weights(task.options)) | _own_digests(own),
         "code": fingerprint.of_code(stage.name),
-        "packages": {name: fingerprint.version(name) for name in stage.packages},
+        "packages": {
+            name: fingerprint.version(name) for name in (*stage.packages, *stage.model_packages(task.options))
+        },
     }
     unit = {"stage": stage.name, "scene": task.scene, "video": task.video}
-    return Plan(key=fingerprint.of_value({**determines, **unit}), published=published, **determines)
+    without_effect = stage.without_effect(task.options)
+    options = {name: value for name, value in determines["options"].items() if name not in without_effect}
+    key = fingerprint.of_value({**determines, "options": options, **unit})
+    return Plan(key=key, published=published, **determines)
 
 
 def _inputs(task: Task, published: Published) -> dict[str, dict[str, str]]:
@@ -150,3 +159,19 @@ def _weight_digests(names: tuple[str, ...]) -> dict[str, str]:
     from common.weights.store import digest
 
     return {name: digest(name) for name in names}
+
+
+def _own_digests(paths: Mapping[str, str]) -> dict[str, str]:
+    """Digests of models that options name."""
+    digests = {}
+    for name, path in paths.items():
+        flag = "--" + name.replace("_", "-")
+        if not path:  # it would stand for the current folder
+            raise ModelUnavailable(f"{flag} has to say where the model is.")
+        try:
+            digests[name] = fingerprint.of_model(Path(path).expanduser())
+        except OSError as error:
+            raise ModelUnavailable(
+                f"{flag}: {path!r} cannot be read: {error.strerror}. Name one that is there."
+            ) from error
+    return digests

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,9 @@ class OptionSpec:
     unit: str = ""
     choices: tuple[str, ...] = ()
     minimum: float | None = None
+    maximum: float | None = None
+    pattern: str = ""
+    form: str = ""
 
     @property
     def flag(self) -> str:
@@ -47,6 +51,10 @@ class OptionSpec:
             raise UsageError(f"{self.flag}: expected a number, got {value!r}.")
         if self.minimum is not None and isinstance(value, int | float) and value < self.minimum:
             raise UsageError(f"{self.flag}: expected at least {self.minimum:g}, got {value!r}.")
+        if self.maximum is not None and isinstance(value, int | float) and value > self.maximum:
+            raise UsageError(f"{self.flag}: expected at most {self.maximum:g}, got {value!r}.")
+        if self.pattern and not re.fullmatch(self.pattern, str(value)):
+            raise UsageError(f"{self.flag}: expected {self.form}, got {value!r}.")
 
 
 def option(
@@ -56,6 +64,9 @@ def option(
     unit: str = "",
     choices: tuple[str, ...] = (),
     minimum: float | None = None,
+    maximum: float | None = None,
+    pattern: str = "",
+    form: str = "",
 ) -> Any:  # noqa: ANN401
     """A field of an Options dataclass that becomes a command-line option.
 
@@ -65,8 +76,14 @@ def option(
         unit: unit of the value, shown in the help.
         choices: the only values accepted; empty for free values.
         minimum: the smallest number accepted.
+        maximum: the largest number accepted.
+        pattern: regular expression that a text has to match as a whole.
+        form: the same in words, for the error message.
     """
-    metadata = {"help": help, "unit": unit, "choices": choices, "minimum": minimum}
+    metadata = {
+        "help": help, "unit": unit, "choices": choices, "minimum": minimum, "maximum": maximum, "pattern": pattern,
+        "form": form,
+    }  # fmt: skip
     return field(default=default, metadata=metadata)
 
 
@@ -81,17 +98,20 @@ def option_specs(options: type) -> tuple[OptionSpec, ...]:
 
 @dataclass(frozen=True)
 class Resources:
-    """What one unit asks for. Every figure has a measurement behind it (`python -m benchmarks.pipeline`).
+    """What one unit asks for. Figures for the CPU have a measurement behind them (`python -m benchmarks.pipeline`).
 
     Attributes:
         cpus: cores that it keeps busy.
         memory_gib: memory, at the first attempt; engines that can give more at the next one do.
-        gpu: whether it has backends that run on a GPU. Whether it gets one is for whoever starts it to say.
+        gpu: whether it has backends that run on a GPU; which do, `Stage.uses_gpu` says.
+        gpu_memory_gib: memory with such a backend, of the machine, not of the GPU: torch, CUDA and a model that is on
+            its way to the GPU. Chosen by hand, not measured.
     """
 
     cpus: int = 1
     memory_gib: float = 1.0
     gpu: bool = False
+    gpu_memory_gib: float = 12.0
 
 
 @dataclass(frozen=True)
@@ -99,8 +119,12 @@ class NoOptions:
     """The options of a stage that has none."""
 
 
-def _no_weights(options: Any) -> tuple[str, ...]:  # noqa: ANN401
+def _nothing(options: Any) -> tuple[str, ...]:  # noqa: ANN401
     return ()
+
+
+def _no_gpu(options: Any) -> bool:  # noqa: ANN401
+    return False
 
 
 @dataclass(frozen=True)
@@ -121,7 +145,13 @@ class Stage:
         history: whether it shows what happened to the other stages (the report): their records are part of its inputs.
         resources: what one unit asks for.
         weights: names of the model files that the options call for.
+        uses_gpu: whether a unit with these options works on an NVIDIA GPU where there is one.
+        without_effect: names of the options that do not change the result, given the others: the prompt of a backend
+            that reads none, the device. Where they differ, a result is still up to date.
+        model_paths: the options that name models of the user's own: files, or checkouts of code. Their content counts
+            for the result, where they lie does not.
         packages: installed distributions whose versions can change the result.
+        model_packages: the same for those that only some choice of options calls for.
     """
 
     name: str
@@ -135,13 +165,17 @@ class Stage:
     source: bool = False
     history: bool = False
     resources: Resources = Resources()
-    weights: Callable[[Any], tuple[str, ...]] = _no_weights
+    weights: Callable[[Any], tuple[str, ...]] = _nothing
+    uses_gpu: Callable[[Any], bool] = _no_gpu
+    without_effect: Callable[[Any], tuple[str, ...]] = _nothing
+    model_paths: Callable[[Any], tuple[str, ...]] = _nothing
     packages: tuple[str, ...] = ("numpy",)
+    model_packages: Callable[[Any], tuple[str, ...]] = _nothing
 
     @property
     def uses_models(self) -> bool:
         """Whether some choice of options calls for model files."""
-        return self.weights is not _no_weights
+        return self.weights is not _nothing
 
     def make_options(self, values: Mapping[str, object]) -> Any:  # noqa: ANN401 - an instance of self.options
         """The options with `values` in place of defaults, checked. Raises UsageError."""

@@ -43,6 +43,8 @@ class BrokenRecordingError(BadInput):
 class MarkOptions:
     times: int = option(1, help="How often.", minimum=1)
     parts: int = option(2, help="Number of files.", minimum=0)
+    model: str = option("", help="A model of the user's own.")
+    colour: str = option("red", help="Without effect.")
 
 
 def mark(workspace: Workspace, options: MarkOptions) -> None:
@@ -75,7 +77,10 @@ MARKS = Stage(
     run=mark,
     options=MarkOptions,
     weights=lambda options: ("a-model",),
+    without_effect=lambda options: ("colour",),
+    model_paths=lambda options: ("model",) if options.model != "" or options.times == 7 else (),
     packages=("numpy", "scipy"),
+    model_packages=lambda options: ("torch",) if options.model else (),
 )
 TOGETHER = Stage(
     "together", "Joins.", Unit.SCENE, reads=(SCENE, MASKS), writes=(SYNCHRONIZATION,), run=put_together, packages=()

@@ -12,7 +12,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,26 +25,29 @@ from common.artifacts.label_geometry import PeopleInFrame
 from common.artifacts.masks import entry_name
 from common.errors import BadInput
 
-CLASS_NAME = "person"
+PERSON = "person"
+"""The class whose instances have bodies; others are what the user's prompt named beside it."""
 
 _FILE = re.compile(r"mask_(\d{6,})\.json")
 
 
 @dataclass(frozen=True)
 class PersonLabel:
-    """One person in one frame.
+    """One person, or another thing that was asked for, in one frame.
 
     Attributes:
         person: local id, 1..65535.
         box: inclusive pixels (x1, y1, x2, y2) of the mask.
         area: pixels of the mask; None in files of the original, which does not say.
         score: of the detection, in the detector's unit; None where the person was tracked but not detected.
+        class_name: what it is: PERSON, or another word of the prompt.
     """
 
     person: int
     box: tuple[int, int, int, int]
     area: int | None
     score: float | None
+    class_name: str = PERSON
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class PeopleTable:
         box: (m, 4) float64, inclusive pixels (x1, y1, x2, y2).
         score: (m,) float64, NaN where there is none.
         area: (m,) float64, pixels of the mask, NaN where the file does not say.
+        class_names: what each local id is; an id that is not here is a PERSON.
     """
 
     frames: npt.NDArray[np.int64]
@@ -87,25 +91,29 @@ class PeopleTable:
     box: npt.NDArray[np.float64]
     score: npt.NDArray[np.float64]
     area: npt.NDArray[np.float64]
+    class_names: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def people(self) -> tuple[int, ...]:
         """All local ids, ascending."""
         return tuple(np.unique(self.person).tolist())
 
+    def class_name(self, person: int) -> str:
+        """What a local id is."""
+        return self.class_names.get(person, PERSON)
+
     def of(self, person: int) -> PeopleTable:
         """The rows of one person; `frames` stays that of the video."""
-        rows = self.person == person
-        return PeopleTable(
-            self.frames,
-            self.height,
-            self.width,
-            self.frame[rows],
-            self.person[rows],
-            self.box[rows],
-            self.score[rows],
-            self.area[rows],
-        )
+        return self._rows(self.person == person)
+
+    def persons(self) -> PeopleTable:
+        """The rows of those who are persons, without other things that were asked for."""
+        others = [person for person in self.people if self.class_name(person) != PERSON]
+        return self._rows(~np.isin(self.person, others)) if others else self
+
+    def _rows(self, rows: npt.NDArray[np.bool_]) -> PeopleTable:
+        columns = {name: getattr(self, name)[rows] for name in ("frame", "person", "box", "score", "area")}
+        return replace(self, **columns)
 
 
 def file_name(frame: int) -> str:
@@ -120,6 +128,7 @@ def from_geometry(
     height: int,
     width: int,
     scores: Mapping[int, float | None] | None = None,
+    class_names: Mapping[int, str] | None = None,
 ) -> FramePeople:
     """What json_data says about a label image.
 
@@ -129,10 +138,14 @@ def from_geometry(
         height: of the label image, pixels.
         width: likewise.
         scores: by id; who is not in it has no score.
+        class_names: by id; who is not in it is a PERSON.
     """
-    scores = scores or {}
+    scores, class_names = scores or {}, class_names or {}
     rows = zip(people.ids.tolist(), people.boxes.tolist(), people.areas.tolist(), strict=True)
-    labels = tuple(PersonLabel(person, tuple(box), area, scores.get(person)) for person, box, area in rows)
+    labels = tuple(
+        PersonLabel(person, tuple(box), area, scores.get(person), class_names.get(person, PERSON))
+        for person, box, area in rows
+    )
     return FramePeople(frame, height, width, labels)
 
 
@@ -147,7 +160,7 @@ def save_frame(folder: Path, people: FramePeople) -> None:
     labels = {
         str(label.person): {
             "instance_id": label.person,
-            "class_name": CLASS_NAME,
+            "class_name": label.class_name,
             **dict(zip(("x1", "y1", "x2", "y2"), label.box, strict=True)),
             "logit": label.score,
             "area": label.area,
@@ -196,6 +209,11 @@ def load_tracks(folder: Path) -> PeopleTable:
             where = place("people", folder / file_name(people.frame))
             raise BadInput(f"{where}: mask_height, mask_width: expected {size}, got {(people.height, people.width)}")
     rows = [(people.frame, label) for people in all_frames for label in people.people]
+    class_names: dict[int, str] = {}
+    for frame, label in rows:
+        if class_names.setdefault(label.person, label.class_name) != label.class_name:
+            where = f"{place('people', folder / file_name(frame))}: labels['{label.person}']: class_name"
+            raise BadInput(f"{where}: expected {class_names[label.person]!r} as before, got {label.class_name!r}")
     return PeopleTable(
         frames=np.array(sorted(paths), np.int64),
         height=size[0],
@@ -205,6 +223,7 @@ def load_tracks(folder: Path) -> PeopleTable:
         box=np.array([label.box for _, label in rows], np.float64).reshape(-1, 4),
         score=np.array([label.score for _, label in rows], np.float64),  # None becomes NaN
         area=np.array([label.area for _, label in rows], np.float64),
+        class_names=class_names,
     )
 
 
@@ -243,7 +262,10 @@ def _parse_label(key: str, label: Any, height: int, width: int, where: str) -> P
         isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score)
     ):
         raise BadInput(f"{where}: logit: expected a finite number or null, got {score!r}")
-    return PersonLabel(person, (x1, y1, x2, y2), area, score)
+    class_name = label.get("class_name") or PERSON
+    if not isinstance(class_name, str):
+        raise BadInput(f"{where}: class_name: expected a word, got {class_name!r}")
+    return PersonLabel(person, (x1, y1, x2, y2), area, score, class_name)
 
 
 def _whole(record: dict[str, Any], key: str, where: str, *, at_least: int = 0) -> int:

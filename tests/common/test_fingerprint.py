@@ -1,4 +1,5 @@
 import ast
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,3 +148,30 @@ def test_a_changed_file_changes_the_digest(tmp_path: Path, monkeypatch: pytest.M
 def test_a_distribution_that_is_not_installed_has_no_version() -> None:
     assert fingerprint.version("no-such-distribution") == ""
     assert fingerprint.version("numpy")[0].isdecimal()
+
+
+def test_a_model_is_known_by_its_content_wherever_it_lies(tmp_path):
+    (tmp_path / "a.pt").write_bytes(b"weights")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "b.pt").write_bytes(b"weights")
+    first = fingerprint.of_model(tmp_path / "a.pt")
+    assert first == fingerprint.of_model(tmp_path / "elsewhere" / "b.pt") == hashlib.sha256(b"weights").hexdigest()
+    (tmp_path / "a.pt").write_bytes(b"other weights")
+    assert fingerprint.of_model(tmp_path / "a.pt") != first
+
+
+def test_of_a_checkout_the_code_counts_and_nothing_else(tmp_path):
+    code = tmp_path / "sam_3d_body" / "model.py"
+    code.parent.mkdir()
+    code.write_text("depth = 1")
+    first = fingerprint.of_model(tmp_path)
+    (tmp_path / "notes.txt").write_text("nothing")
+    for folder in (".git", "env"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "other.py").write_text("nothing")
+    (tmp_path / "env" / "pyvenv.cfg").write_text("an environment")
+    assert fingerprint.of_model(tmp_path) == first
+    code.write_text("depth = 2")
+    second = fingerprint.of_model(tmp_path)
+    (tmp_path / "model.yaml").write_text("width: 3")
+    assert len({first, second, fingerprint.of_model(tmp_path)}) == 3

@@ -2,8 +2,10 @@ import json
 import logging
 import os
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from common.errors import (
     ExitCode,
     GhostError,
     InputMissing,
+    ModelUnavailable,
     TemporaryFailure,
     Terminated,
     UsageError,
@@ -71,13 +74,25 @@ def test_the_manifest_says_what_made_the_result_and_what_it_cost(finished: Bench
         "cam01/json_data/001.json",
         "cam01/mask_data.npz",
     ]
-    assert manifest.options == {"times": 1, "parts": 2}
+    assert manifest.options == {"times": 1, "parts": 2, "model": "", "colour": "red"}
     assert manifest.weights == {"a-model": "first"}
     assert manifest.packages == {"numpy": fingerprint.version("numpy"), "scipy": fingerprint.version("scipy")}
     assert list(manifest.inputs) == ["heads/cam01"]
     assert manifest.record.bytes_read == len("one")
     assert manifest.record.bytes_written == len("one") + 2 * len("0 one")
     assert manifest.record.peak_rss > 1e6
+
+
+def test_the_manifest_names_the_gpu_that_was_used(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = SimpleNamespace(
+        is_initialized=lambda: True, get_device_name=lambda: "A GPU", max_memory_allocated=lambda: 3 << 30
+    )
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    record = bench.execute(LISTING).manifest.record
+    assert (record.gpu, record.gpu_peak) == ("A GPU", 3 << 30)
+    monkeypatch.delitem(sys.modules, "torch")
+    record = bench.execute(LISTING, force=True).manifest.record
+    assert (record.gpu, record.gpu_peak) == ("", 0)
 
 
 def test_a_changed_option_runs_what_depends_on_it_again(finished: Bench) -> None:
@@ -116,6 +131,46 @@ def test_another_version_of_a_package_runs_what_uses_it_again(finished: Bench, m
     known = fingerprint.version
     monkeypatch.setattr(fingerprint, "version", lambda name: "99" if name == "scipy" else known(name))
     assert finished.run() == {"marks/cam01", "marks/cam02"}
+
+
+def test_a_model_of_the_users_own_counts_by_its_content_and_not_by_its_place(finished: Bench, tmp_path: Path) -> None:
+    first, second = tmp_path / "a" / "model.pt", tmp_path / "b" / "model.pt"
+    for path in (first, second):
+        path.parent.mkdir()
+        path.write_text("weights")
+    finished.options["marks"] = {"model": str(first)}
+    assert finished.run() == {"marks/cam01", "marks/cam02"}
+    manifest = read_manifest(finished.output, "take", "marks", "cam01")
+    assert manifest is not None
+    assert manifest.weights["model"] == fingerprint.of_file(first)
+    assert manifest.options["model"] == "model.pt"
+    finished.options["marks"] = {"model": str(second)}
+    assert finished.run() == set()
+    second.write_text("other weights")
+    assert finished.run() == {"marks/cam01", "marks/cam02"}
+
+
+def test_a_model_of_the_users_own_that_is_gone_is_named(finished: Bench, tmp_path: Path) -> None:
+    finished.options["marks"] = {"model": str(tmp_path / "nowhere.pt")}
+    with pytest.raises(ModelUnavailable, match=r"--model: .*nowhere\.pt' cannot be read: No such file"):
+        finished.execute(MARKS, "cam01")
+
+
+def test_a_model_of_the_users_own_that_is_not_named_is_asked_for(finished: Bench) -> None:
+    finished.options["marks"] = {"times": 7}
+    with pytest.raises(ModelUnavailable, match="--model has to say where the model is"):
+        finished.execute(MARKS, "cam01")
+
+
+def test_an_option_without_effect_runs_nothing_again(finished: Bench) -> None:
+    finished.options["marks"] = {"colour": "blue"}
+    assert finished.run() == set()
+
+
+def test_packages_of_a_choice_count_for_that_choice_alone(finished: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = fingerprint.version
+    monkeypatch.setattr(fingerprint, "version", lambda name: "99" if name == "torch" else known(name))
+    assert finished.run() == set()
 
 
 @pytest.mark.parametrize(

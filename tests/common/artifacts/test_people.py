@@ -57,6 +57,26 @@ def test_tracks_hold_every_person_of_every_frame(tmp_path):
     people.validate(tmp_path)
 
 
+def test_what_is_no_person_has_its_class_and_is_left_out_on_request(tmp_path):
+    labels = np.zeros((90, 160), np.uint16)
+    labels[10:20, 5:9], labels[40:50, 5:9] = 1, 7
+    described = people.from_geometry(0, people_in(labels), height=90, width=160, class_names={7: "bicycle"})
+    save_frame(tmp_path, described)
+    assert json.loads((tmp_path / "mask_000000.json").read_text())["labels"]["7"]["class_name"] == "bicycle"
+    table = load_tracks(tmp_path)
+    assert (table.class_name(1), table.class_name(7)) == ("person", "bicycle")
+    assert table.people == (1, 7)
+    assert table.persons().people == (1,)
+    assert table.persons().frames.tolist() == [0]
+
+
+def test_an_id_that_changes_its_class_is_refused(tmp_path):
+    for frame, name in enumerate(("person", "bicycle")):
+        save_frame(tmp_path, FramePeople(frame, 90, 160, (PersonLabel(1, (0, 0, 1, 1), 4, 0.5, name),)))
+    with pytest.raises(BadInput, match=r"mask_000001.*class_name: expected 'person' as before, got 'bicycle'"):
+        load_tracks(tmp_path)
+
+
 def test_files_of_the_original_have_no_areas(tmp_path):
     record = {
         "mask_name": "mask_000000.npy",

@@ -6,6 +6,8 @@ RUN := $(VENV)/bin/python
 OUT ?= out
 STAGE ?= sync
 FLAVOUR ?= cpu
+BACKEND ?= embedded
+GPU ?=
 SETUP := $(VENV)/.ready-dev
 
 .DEFAULT_GOAL := help
@@ -14,16 +16,19 @@ SETUP := $(VENV)/.ready-dev
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.ready-run  ## Make the environment in .venv from the hashed lock
+setup: $(VENV)/.ready-$(if $(GPU),gpu,run)  ## Make the environment in .venv from the hashed lock; with torch for CUDA: make setup GPU=1
 $(VENV)/.ready-run: requirements/run.txt pyproject.toml
-	$(PYTHON) tools/setup_environment.py $(VENV) requirements/run.txt
+	$(PYTHON) tools/setup_environment.py $(VENV) run
 	@touch $@
-$(SETUP): requirements/dev.txt pyproject.toml
-	$(PYTHON) tools/setup_environment.py $(VENV) requirements/dev.txt
+$(VENV)/.ready-gpu: requirements/gpu.txt pyproject.toml
+	$(PYTHON) tools/setup_environment.py $(VENV) gpu
+	@touch $@ $(VENV)/.ready-run
+$(SETUP): requirements/dev.txt requirements/torch-cpu.txt pyproject.toml
+	$(PYTHON) tools/setup_environment.py $(VENV) dev
 	@touch $@ $(VENV)/.ready-run
 
-weights: $(VENV)/.ready-run  ## Fetch and verify the models of the default backend
-	$(RUN) -m workflows weights fetch --backend embedded
+weights: $(VENV)/.ready-run  ## Fetch and verify the models of a backend: make weights BACKEND=embedded
+	$(RUN) -m workflows weights fetch --backend $(BACKEND)
 
 demo: weights  ## Fetch two real 4-camera scenes and run the whole pipeline on them
 	$(RUN) -m benchmarks.demo_data --out $(OUT)/demo-data
@@ -76,8 +81,10 @@ bench: $(SETUP) weights  ## The figures that the README quotes, measured here (t
 	$(RUN) -m benchmarks.sync
 	$(RUN) -m benchmarks.pipeline --long
 	$(RUN) -m benchmarks.storage
+	$(RUN) -m benchmarks.segment
+	$(RUN) -m benchmarks.gpu
 
-lock: $(SETUP)  ## Write requirements/*.txt anew from pyproject.toml
+lock: $(SETUP)  ## Write requirements/ anew from pyproject.toml and the code's imports
 	$(RUN) tools/lock_requirements.py
 
 clean:  ## Remove the environment and the results of demo and benchmarks, not the weights

@@ -14,7 +14,7 @@ from pathlib import Path
 
 REMOVED = {
     "*/**/tests": "tests of numpy (7) and scipy (16)",
-    "*/**/include": "C headers of numpy (0.4)",
+    "numpy/**/include": "C headers (0.4); those of torch and triton stay, torch.compile needs them",
     "**/*.pyi": "stubs for type checkers (2)",
     "**/*.pxd": "declarations for compilers (0.3)",
     "**/*.a": "static libraries of numpy (0.1)",

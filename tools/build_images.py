@@ -121,6 +121,7 @@ def build(image: str, *, flavour: str, tag: str, base: str, network: str | None,
         "STAGE": image,
         "MODULE": module_of(image),
         "FLAVOUR": flavour,
+        **({"VISIBLE_GPUS": "all"} if flavour == "gpu" else {}),
         "VERSION": tag,
         "REVISION": _revision(),
         "SOURCE": public_address(_git("config", "--get", "remote.origin.url")),
@@ -174,7 +175,7 @@ def public_address(remote: str) -> str:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("names", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="All images of the flavour.")
-@click.option("--flavour", type=click.Choice(list(FLAVOURS)), default="cpu", show_default=True)
+@click.option("--flavour", type=click.Choice(FLAVOURS), default="cpu", show_default=True)
 @click.option("--tag", default=default_tag, help="Default: the version of the project.")
 @click.option("--base-image", default=default_base, help="Default: the one that the Dockerfile names by digest.")
 @click.option("--network", help="Network of the build, such as `host` behind a mirror on this machine.")

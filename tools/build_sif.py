@@ -149,7 +149,7 @@ def check(names: Sequence[str], known: Sequence[str], *, every: bool) -> Sequenc
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("names", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="All images of the flavour.")
-@click.option("--flavour", type=click.Choice(list(FLAVOURS)), default="cpu", show_default=True)
+@click.option("--flavour", type=click.Choice(FLAVOURS), default="cpu", show_default=True)
 @click.option("--tag", default=default_tag, help="Default: the version of the project.")
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), default=DEFINITION.parent, metavar="DIR",
               help="Where ghost-*.sif go. Default: apptainer/, where ghost.sbatch looks for them.")  # fmt: skip

@@ -11,6 +11,17 @@ from pathlib import Path
 
 OURS = ("common", "stages", "workflows")
 
+GPU_ONLY = ("PIL", "safetensors", "sam2", "torch", "transformers")
+"""Modules that images of the GPU flavour alone have: those of the extra `gpu`, torch, and the official SAM 2."""
+
+USERS_OWN = ("sam_3d_body",)
+"""Modules of checkouts that users bring; no image and no lock has them."""
+
+
+def absent_from(flavour: str) -> tuple[str, ...]:
+    """Modules that an image of the flavour may lack although its code imports them."""
+    return USERS_OWN if flavour == "gpu" else (*USERS_OWN, *GPU_ONLY)
+
 
 def imported(path: Path) -> set[str]:
     """Full names that a file imports: modules, and `module.name` for each name taken from one."""

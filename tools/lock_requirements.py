@@ -1,7 +1,7 @@
 """Writes requirements/*.txt from pyproject.toml, and from what the code imports one lock per container image.
 
     python tools/lock_requirements.py            all locks
-    python tools/lock_requirements.py images     those of the images alone, in the versions of requirements/run.txt
+    python tools/lock_requirements.py images     those of the images alone, in the versions of the other locks
 
 An image's packages are those whose modules its code imports, inside functions too: nobody keeps a list of them.
 """
@@ -13,26 +13,48 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+import tomllib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools.imported_modules import OURS, code_of, imported  # noqa: E402 - a script of the checkout, not installed
+from tools.imported_modules import GPU_ONLY, OURS, USERS_OWN, code_of, imported  # noqa: E402 - a script of the checkout
 from workflows.parameters import CLI_IMAGE  # noqa: E402
 from workflows.pipeline import STAGES  # noqa: E402
 
-LOCKS = {"run": (), "dev": ("--extra", "dev")}
-FOLDER = Path("requirements/images")
-FLAVOURS: Mapping[str, tuple[str, ...]] = {"cpu": (), "gpu": ("torch==2.13.0",)}
-"""What a flavour adds to an image. torch comes with the CUDA that it was built for."""
+REQUIREMENTS = Path("requirements")
+FOLDER = REQUIREMENTS / "images"
+FLAVOURS = ("cpu", "gpu")
+
+TORCH = "torch==2.13.0"
+"""The version that the GPU backends were written and measured with."""
+
+CPU_WHEEL = "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"
+"""sha256 of the same version in the build for CPUs, from PyTorch's own index: PyPI does not carry it."""
+
+CPU_WHEEL_FITS = 'python_version == "3.11" and sys_platform == "linux" and platform_machine == "x86_64"'
+
+CUDA = re.compile(r"torch$|triton$|cuda-|nvidia-")
+"""Distributions that are torch as PyPI has it, for CUDA, and what that build needs beside ordinary Python: 3 GB."""
+
+CLASHES = ("opencv-python",)
+"""What trackeval asks for. It has the modules of opencv-python-headless, which is there, and needs libraries of a
+graphical desktop: tests would fail where those are missing. Setting up installs what a lock names and nothing else."""
+
+SAM2_IMAGE = "segment"  # as the Dockerfile has it
+SAM2_NEEDS = ("hydra-core>=1.3.2", "iopath>=0.1.10", "tqdm>=4.66")
+"""What the official SAM 2 declares, less what is there anyway and torchvision. Only its predictor for pictures imports
+that, ours is the one for videos; and where it is installed transformers takes other image processors than here."""
 
 _UV = (
     *(str(Path(sys.executable).parent / "uv"), "pip", "compile", "--quiet", "--generate-hashes", "--no-annotate"),
     *("--no-header", "--no-emit-index-url", "--no-emit-find-links"),
 )
+_UNIVERSAL = ("--universal", "--python-version", "3.11")
 _PLATFORM = ("--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_36")  # Debian 12, as the base image
+_RUN, _GPU, _DEV, _TORCH = (str(REQUIREMENTS / f"{name}.txt") for name in ("run", "gpu", "dev", "torch-cpu"))
 
 
 def images(flavour: str) -> tuple[str, ...]:
@@ -50,6 +72,8 @@ def module_of(image: str) -> str:
 def third_party(paths: Iterable[Path]) -> set[str]:
     """Names of the distributions whose modules the files import, as package indexes spell them.
 
+    What is for GPUs alone is left out, see `flavour_adds`.
+
     Raises:
         ValueError: a module that no installed distribution brings.
     """
@@ -57,34 +81,70 @@ def third_party(paths: Iterable[Path]) -> set[str]:
     found: dict[str, Path] = {}
     for path in paths:
         found.update((name.partition(".")[0], path) for name in imported(path))
-    unknown = {name: path for name, path in found.items() if name not in (*sys.stdlib_module_names, *OURS)}
+    known = {*sys.stdlib_module_names, *OURS, *GPU_ONLY, *USERS_OWN}
     distributions = set()
-    for name, path in unknown.items():
+    for name, path in found.items():
+        if name in known:
+            continue
         if name not in brought_by:
-            raise ValueError(f"{path}: nothing that is installed brings the module {name!r}. Run `make setup`.")
-        distributions.add(re.sub(r"[-_.]+", "-", brought_by[name][0]).lower())
+            raise ValueError(f"{path}: nothing that is installed brings the module {name!r}. Run `make lint`.")
+        distribution = next(bringer for bringer in brought_by[name] if bringer not in CLASHES)
+        distributions.add(re.sub(r"[-_.]+", "-", distribution).lower())
     return distributions
+
+
+def flavour_adds(flavour: str, image: str) -> tuple[str, ...]:
+    """Requirements that come on top of what `third_party` finds. SAM 2 itself is no package of an index."""
+    if flavour == "cpu":
+        return ()
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return (*declared["optional-dependencies"]["gpu"], TORCH, *(SAM2_NEEDS if image == SAM2_IMAGE else ()))
+
+
+def lock_environments() -> None:
+    """Writes the locks of the environments that `tools/setup_environment.py` makes, for all systems and Pythons."""
+    same_versions = ("--constraint", _RUN)
+    _compile(*_UNIVERSAL, "pyproject.toml", to=_RUN)
+    _compile(*_UNIVERSAL, *same_versions, "--extra", "gpu", "pyproject.toml", also=[TORCH], to=_GPU)
+    left_out = sorted({*CLASHES, *filter(CUDA.match, _names(_GPU))})
+    options = [part for name in left_out for part in ("--no-emit-package", name)]
+    _compile(
+        *(*_UNIVERSAL, *same_versions, "--constraint", _GPU, *options, "--extra", "dev", "pyproject.toml"),
+        also=[TORCH],  # its other needs are of ordinary size: they are kept
+        to=_DEV,
+    )
+    _lock_torch()
+
+
+def _lock_torch() -> None:
+    """Writes torch for CPUs alone: no index that uv is told of needs to have it."""
+    text = f"{TORCH}+cpu ; {CPU_WHEEL_FITS} \\\n    --hash=sha256:{CPU_WHEEL}\n"
+    (ROOT / _TORCH).write_text(text, encoding="utf-8")
 
 
 def lock_image(image: str, flavour: str) -> None:
     """Writes the lock of one image."""
-    special = {name for names in FLAVOURS.values() for name in names}
-    wanted = sorted(
-        {
-            *third_party(code_of(ROOT, module_of(image))) - {name.partition("==")[0] for name in special},
-            *FLAVOURS[flavour],
-        }
-    )
-    target = ROOT / FOLDER / flavour / f"{image}.txt"
-    target.parent.mkdir(parents=True, exist_ok=True)
+    path = FOLDER / flavour / f"{image}.txt"
+    (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+    wanted = {*third_party(code_of(ROOT, module_of(image))), *flavour_adds(flavour, image)}
+    versions = ("--constraint", _RUN if flavour == "cpu" else _GPU)
+    _compile(*_PLATFORM, *versions, also=sorted(wanted), to=str(path))
+
+
+def _names(lock: str) -> Iterator[str]:
+    for line in (ROOT / lock).read_text(encoding="utf-8").splitlines():
+        name, is_pin, _ = line.partition("==")
+        if is_pin and not name.startswith((" ", "#")):
+            yield name
+
+
+def _compile(*arguments: str, also: Iterable[str] = (), to: str) -> None:
+    """Runs uv. It keeps the versions that the lock names already, as far as they are allowed."""
     with tempfile.NamedTemporaryFile("w", suffix=".in") as file:
-        file.write("\n".join(wanted) + "\n")
+        file.write("\n".join(also) + "\n")
         file.flush()
-        _run(file.name, "--constraint", "requirements/run.txt", *_PLATFORM, "--output-file", str(target))
-
-
-def _run(*arguments: str) -> None:
-    subprocess.run([*_UV, *arguments], check=True, cwd=ROOT)  # noqa: S603 - an argument list of our own
+        command = [*_UV, *arguments, file.name, "--output-file", to]
+        subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)  # noqa: S603 - arguments of our own
 
 
 def main() -> None:
@@ -92,8 +152,7 @@ def main() -> None:
     if sys.argv[1:] not in ([], ["images"]):
         sys.exit(f"usage: {sys.argv[0]} [images]")
     if not sys.argv[1:]:
-        for name, extra in LOCKS.items():
-            _run("--universal", "--python-version", "3.11", *extra, "pyproject.toml", "-o", f"requirements/{name}.txt")
+        lock_environments()
     for flavour in FLAVOURS:
         for image in images(flavour):
             lock_image(image, flavour)

@@ -64,3 +64,20 @@ def test_hadolint_has_nothing_to_say():
     command = [str(hadolint) if hadolint.exists() else "hadolint", str(ROOT / "docker" / "Dockerfile")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_sam_2_comes_from_its_authors_at_one_commit_and_without_anything_else():
+    (source,) = (argument.split("=", 1)[1] for argument in arguments_of("ARG") if argument.startswith("SAM2="))
+    assert re.fullmatch(r"https://github\.com/facebookresearch/sam2/archive/[0-9a-f]{40}\.zip", source)
+    (install,) = (line for line in LINES if '"${SAM2}"' in line)
+    command = install[install.index("SAM2_BUILD_CUDA=0") :]
+    assert "--no-deps" in command
+    assert "--no-build-isolation" in command
+    assert 'if [ "${FLAVOUR}-${STAGE}" = gpu-segment ]' in install
+
+
+def test_an_image_asks_for_no_gpu_unless_it_was_built_for_one():
+    assert "VISIBLE_GPUS=void" in arguments_of("ARG")
+    settings = " ".join(arguments_of("ENV"))
+    assert "NVIDIA_VISIBLE_DEVICES=${VISIBLE_GPUS}" in settings
+    assert "NVIDIA_DRIVER_CAPABILITIES=compute,utility,video" in settings

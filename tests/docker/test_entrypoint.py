@@ -44,9 +44,10 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def compile_imports(tree: Path) -> subprocess.CompletedProcess[str]:
+def compile_imports(tree: Path, flavour: str = "cpu") -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    command = [sys.executable, "-P", str(tree / "compile_imports.py"), "stages.demo"]
+    # Without site-packages: torch is missing here, as it is in an image for CPUs.
+    command = [sys.executable, "-P", "-S", str(tree / "compile_imports.py"), "stages.demo", flavour]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
 
 
@@ -64,3 +65,23 @@ def test_an_image_that_lacks_a_module_is_not_built(tree: Path, line: str):
     done = compile_imports(tree)
     assert done.returncode == 1
     assert "ModuleNotFoundError" in done.stderr
+
+
+@pytest.mark.parametrize("line", ["import torch", "from transformers.models import sam2", "import sam_3d_body"])
+def test_code_that_needs_what_an_image_for_cpus_lacks_is_passed_over(tree: Path, line: str):
+    (tree / "stages" / "demo" / "on_gpu.py").write_text(f"import json\n{line}\nclass Tracker: ...")
+    (tree / "stages" / "demo" / "stage.py").write_text(
+        "def run():\n    from common.clock import __name__\n    from stages.demo.on_gpu import Tracker\n"
+    )
+    done = compile_imports(tree)
+    assert done.returncode == 0, done.stderr
+    assert list((tree / "common" / "__pycache__").glob("clock.*"))
+
+
+def test_an_image_for_gpus_that_lacks_torch_is_not_built_and_one_without_a_users_checkout_is(tree: Path):
+    (tree / "stages" / "demo" / "stage.py").write_text("def run():\n    import sam_3d_body")
+    assert compile_imports(tree, "gpu").returncode == 0
+    (tree / "stages" / "demo" / "stage.py").write_text("def run():\n    import torch")
+    done = compile_imports(tree, "gpu")
+    assert done.returncode == 1
+    assert "No module named 'torch'" in done.stderr

@@ -14,13 +14,22 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from common import fingerprint
-from tools.lock_requirements import FLAVOURS, FOLDER, images
+from tools.lock_requirements import CLASHES, CPU_WHEEL, CUDA, FLAVOURS, FOLDER, GPU_ONLY, REQUIREMENTS, TORCH, images
 from workflows.parameters import CLI_IMAGE
 from workflows.pipeline import STAGES
 
 ROOT = Path(__file__).parents[2]
+ENVIRONMENTS = ("run", "gpu", "dev", "torch-cpu")
 LOCKS = [(flavour, image) for flavour in FLAVOURS for image in images(flavour)]
-LINUX = {**default_environment(), "python_full_version": "3.11.2", "python_version": "3.11", "sys_platform": "linux"}
+LINUX = {
+    **default_environment(),
+    **{
+        "python_full_version": "3.11.2",
+        "python_version": "3.11",
+        "sys_platform": "linux",
+        "platform_machine": "x86_64",
+    },
+}
 
 
 def pinned(path: Path) -> dict[str, str]:
@@ -36,6 +45,10 @@ def pinned(path: Path) -> dict[str, str]:
 
 def lock(flavour: str, image: str) -> Path:
     return ROOT / FOLDER / flavour / f"{image}.txt"
+
+
+def environment(name: str) -> Path:
+    return ROOT / REQUIREMENTS / f"{name}.txt"
 
 
 def modules_of(stage: str) -> Iterator[str]:
@@ -73,7 +86,8 @@ def test_there_is_a_lock_for_every_image_and_no_other():
 @pytest.mark.parametrize("stage", [stage.name for stage in STAGES])
 def test_an_image_holds_what_its_code_imports_and_nothing_else(stage: str):
     brought_by = packages_distributions()
-    direct = {canonicalize_name(brought_by[name][0]) for name in modules_of(stage) if name in brought_by}
+    modules = set(modules_of(stage)) & set(brought_by) - set(GPU_ONLY)
+    direct = {canonicalize_name(brought_by[name][0]) for name in modules}
     assert set(pinned(lock("cpu", stage))) == closure(direct - {"ghost-mocap"}), "run `make lock`"
 
 
@@ -97,24 +111,60 @@ def test_versions_are_those_of_every_other_installation(flavour: str, image: str
         assert found.keys() <= everywhere.keys()
 
 
-@pytest.mark.parametrize(("flavour", "image"), LOCKS, ids=lambda value: value)
-def test_every_requirement_is_pinned_and_hashed(flavour: str, image: str):
-    text = lock(flavour, image).read_text(encoding="utf-8")
-    entries = re.split(r"\n(?=[a-zA-Z0-9])", text.strip())
-    assert len(entries) >= 2
-    bare = [
-        entry
-        for entry in entries
-        if not re.fullmatch(r"\S+==\S+( ; [^\n]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+", entry)
-    ]
-    assert bare == []
+LINE = re.compile(r"\S+==\S+( ; [^\n]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+")
+
+
+@pytest.mark.parametrize("path", [*map(environment, ENVIRONMENTS), *(lock(*names) for names in LOCKS)], ids=str)
+def test_every_requirement_is_pinned_and_hashed(path: Path):
+    text = path.read_text(encoding="utf-8")
+    lines = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    entries = re.split(r"\n(?=[a-zA-Z0-9])", lines.strip())
+    assert entries
+    assert [entry for entry in entries if not LINE.fullmatch(entry)] == []
     assert "://" not in text, "no index is named"
 
 
+def test_there_is_a_lock_for_every_environment_and_no_other():
+    assert set((ROOT / REQUIREMENTS).glob("*.txt")) == set(map(environment, ENVIRONMENTS))
+
+
+def test_environments_agree_on_every_version_they_share():
+    run, gpu, dev = (pinned(environment(name)) for name in ("run", "gpu", "dev"))
+    assert {name: gpu.get(name) for name in run} == run
+    assert {name: dev.get(name) for name in run} == run
+    assert {name: dev[name] for name in dev.keys() & gpu} == {name: gpu[name] for name in dev.keys() & gpu}
+
+
+def test_the_tests_environment_has_what_the_gpus_has_but_torch_and_cuda_and_no_second_opencv():
+    gpu, dev = pinned(environment("gpu")), pinned(environment("dev"))
+    assert gpu["torch"] == TORCH.partition("==")[2]
+    assert {name for name in gpu if not CUDA.match(name)} <= set(dev)
+    assert [name for name in dev if CUDA.match(name) or name in CLASHES] == []
+
+
+def test_torch_for_cpus_is_the_same_version_and_one_wheel():
+    assert pinned(environment("torch-cpu")) == {"torch": f"{TORCH.partition('==')[2]}+cpu"}
+    assert re.findall(r"sha256:([0-9a-f]+)", environment("torch-cpu").read_text(encoding="utf-8")) == [CPU_WHEEL]
+
+
 @pytest.mark.parametrize("stage", [stage.name for stage in STAGES if stage.resources.gpu])
-def test_torch_comes_with_the_flavour_for_gpus_alone(stage: str):
-    assert "torch" in pinned(lock("gpu", stage))
-    assert "torch" not in pinned(lock("cpu", stage))
+def test_torch_and_transformers_come_with_the_flavour_for_gpus_alone(stage: str):
+    for_gpus = {"pillow", "safetensors", "tokenizers", "torch", "transformers"}
+    assert for_gpus <= set(pinned(lock("gpu", stage)))
+    assert (for_gpus | {"huggingface-hub"}) & set(pinned(lock("cpu", stage))) == set()
+
+
+def test_an_image_for_gpus_has_the_versions_of_the_environment_for_gpus():
+    gpu = pinned(environment("gpu"))
+    for stage in images("gpu"):
+        found = pinned(lock("gpu", stage))
+        assert {name: version for name, version in found.items() if gpu.get(name, version) != version} == {}, stage
+
+
+def test_the_command_can_fetch_models_of_gpu_backends_where_there_is_no_gpu():
+    """Nodes that compute often have no network: weights are fetched where there is one, and perhaps no GPU."""
+    assert "huggingface-hub" in pinned(lock("cpu", CLI_IMAGE))
+    assert {"torch", "transformers"} & set(pinned(lock("cpu", CLI_IMAGE))) == set()
 
 
 def test_sync_needs_no_decoder_and_no_pictures():

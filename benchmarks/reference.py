@@ -171,14 +171,14 @@ def aligned_distances(points: NDArray[np.float64], goal: NDArray[np.float64]) ->
 def best_lag(body: PersonBody, reference: Reference, camera: Camera) -> int:
     """The whole number of frames, within MAX_LAG, by which a video is behind the reference.
 
-    That of the smallest median distance between 2D keypoints and the projected reference.
+    That of the smallest median distance between the keypoints in the image and the projected reference.
     """
     projected = camera.project(reference.joints)
     costs = {}
     for lag in range(-MAX_LAG, MAX_LAG + 1):
         rows, frames = _pairs(body, reference, lag)
         if len(rows):
-            distance = np.linalg.norm(body.pred_keypoints_2d[rows][:, KEYPOINTS] - projected[frames], axis=2)
+            distance = np.linalg.norm(body.image_keypoints[rows][:, KEYPOINTS] - projected[frames], axis=2)
             costs[lag] = float(np.nanmedian(distance)) if np.isfinite(distance).any() else np.inf
     if not costs:
         raise BadInput(f"person {body.person}: no frame in common with the reference.")

@@ -8,11 +8,13 @@ import itertools
 import logging
 import os
 import resource
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from common import fingerprint
+from common import checkpoints, fingerprint
 from common.errors import (
     BadInput,
     DiskError,
@@ -110,8 +112,20 @@ def execute(task: Task, *, force: bool = False) -> Outcome:
 def _settle(task: Task, manifest: Manifest) -> Outcome:
     """A result that is there already: whatever went wrong since then has left nothing that counts."""
     task.output.sweep(task.scene)
-    task.output.remove(failure_key(task.scene, task.stage.name, task.video))
+    _tidy(task)
     return Outcome(Status.UP_TO_DATE, manifest)
+
+
+def _tidy(task: Task) -> None:
+    """Removes what attempts before the one that was published have left: the note of a failure, checkpoints."""
+    unit = (task.scene, task.stage.name, task.video)
+    task.output.remove(failure_key(*unit))
+    try:
+        checkpoints.discard(task.output, *unit)
+    except Terminated:
+        raise
+    except GhostError as error:  # the result is there; what is left over takes room and does no harm
+        _LOG.debug("checkpoints could not be removed: %s", error)
 
 
 def record_failure(task: Task, error: BaseException) -> None:
@@ -152,7 +166,9 @@ def _attempt(task: Task, planned: Plan, *, force: bool) -> Outcome:
     _occupied(task)  # a link in the way is refused before the work, not after it
     started, wall, cpu = _now(), time.monotonic(), _cpu_seconds()
     with output.attempt(task.scene, f"{stage.name}.{unit_name(task.video)}") as folder:
-        workspace = Workspace(planned.published, folder, stage=stage.name, video=task.video, data=task.data)
+        workspace = Workspace(
+            planned.published, folder, stage=stage.name, video=task.video, data=task.data, key=planned.key
+        )
         try:
             stage.run(workspace, task.options)
         except (BadInput, InputMissing):
@@ -160,6 +176,7 @@ def _attempt(task: Task, planned: Plan, *, force: bool) -> Outcome:
             raise
         files = _collect(task, folder)
         _check_unchanged(task, planned)
+        gpu, gpu_peak = _gpu_of_this_process()
         record = RunRecord(
             started=started,
             wall_s=round(time.monotonic() - wall, 3),
@@ -167,11 +184,13 @@ def _attempt(task: Task, planned: Plan, *, force: bool) -> Outcome:
             peak_rss=_peak_rss(),
             bytes_read=workspace.recording_bytes + _bytes_of_inputs(planned),
             bytes_written=sum(file.bytes for file in files),
+            gpu=gpu,
+            gpu_peak=gpu_peak,
         )
         with output.lock(lock_key(*unit)):
             other = None if force else finished(task, planned, Published(output, task.scene))
             if other is not None:
-                output.remove(failure_key(*unit))
+                _tidy(task)
                 return Outcome(Status.OTHER_WAS_FIRST, other)
             obsolete = _make_room(task, files, workspace)
             manifest = Manifest(
@@ -198,9 +217,9 @@ def _attempt(task: Task, planned: Plan, *, force: bool) -> Outcome:
                 other = finished(task, planned, Published(output, task.scene))
                 if other is None:
                     raise
-                output.remove(failure_key(*unit))
+                _tidy(task)
                 return Outcome(Status.OTHER_WAS_FIRST, other)
-            output.remove(failure_key(*unit))
+            _tidy(task)
     return Outcome(Status.DONE, manifest)
 
 
@@ -289,6 +308,14 @@ def _peak_rss() -> int:
     """Bytes; the larger one of this process and of its largest child. The kernel counts in KiB."""
     own, children = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return 1024 * max(own, children)
+
+
+def _gpu_of_this_process() -> tuple[str, int]:
+    """Name of the GPU that torch has used in this process, and the most bytes that its tensors took; else "" and 0."""
+    torch: Any = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return "", 0
+    return str(torch.cuda.get_device_name()), int(torch.cuda.max_memory_allocated())
 
 
 def _cpu_seconds() -> float:

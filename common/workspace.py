@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from common import fingerprint, progress, recordings
 from common.artifacts import Artifact, Unit
 from common.artifacts.scene import Scene, SceneVideo
+from common.checkpoints import Checkpoints
 from common.errors import BadInput, InputMissing
 from common.published import Published
 from common.storage.interface import Storage
@@ -25,10 +26,18 @@ class Workspace:
         scene: name of the scene.
         video: id of the video, None in a stage that covers a scene.
         published: the finished results of the scene.
+        checkpoints: where long work keeps what it has done, for the next attempt at the same result.
     """
 
     def __init__(
-        self, published: Published, attempt: Path, *, stage: str, video: str | None, data: Storage | None
+        self,
+        published: Published,
+        attempt: Path,
+        *,
+        stage: str,
+        video: str | None,
+        data: Storage | None,
+        key: str = "",
     ) -> None:
         self.published = published
         self.scene = published.scene
@@ -37,6 +46,7 @@ class Workspace:
         self.found: dict[str, Any] = {}
         self.counts: dict[str, int] = {}
         self.warnings: list[str] = []
+        self.checkpoints = Checkpoints(published.storage, published.scene, stage, video, key)
         self._attempt = attempt
         self.recording_bytes = 0  # size of the recordings that the stage was given
         self._data = data

@@ -201,7 +201,7 @@ def _tracks(result: Path) -> VideoTracks:
     return VideoTracks(
         result.name,
         tuple(
-            PersonTrack(person, body.times, body.pred_keypoints_3d, body.confidence, body.pred_keypoints_2d)
+            PersonTrack(person, body.times, body.pred_keypoints_3d, body.confidence, body.image_keypoints)
             for person, body in bodies.load(result / "body_data").items()
         ),
     )

@@ -50,6 +50,10 @@ class Storage(Protocol):
         """Removes a file if it exists."""
         ...
 
+    def remove_folder(self, folder: str) -> None:
+        """Removes all files below a folder, as far as they are there."""
+        ...
+
     def size(self, key: str) -> int | None:
         """Bytes of a file, or None if there is none."""
         ...

@@ -7,6 +7,7 @@ the old manifest in place while files are replaced let 49 of 100 kills end with 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -87,6 +88,17 @@ class LocalStorage:
             with _writing(path):
                 path.unlink(missing_ok=True)
                 sync_folder(path.parent)
+
+    def remove_folder(self, folder: str) -> None:
+        """Removes a folder with all that is in it, and those above it, inside of the scene, that this leaves empty."""
+        path = self._path(folder.rstrip("/"))
+        self._refuse_links([path])
+        with _writing(path), contextlib.suppress(FileNotFoundError):  # somebody else may be removing it too
+            shutil.rmtree(path)
+        scene = len(self.root.parts) + 1
+        for above in path.parents:
+            if len(above.parts) <= scene or not _remove_if_empty(above):
+                break
 
     def size(self, key: str) -> int | None:
         """Bytes of a file, or None."""
@@ -272,6 +284,17 @@ def sync_folder(folder: Path) -> None:
 
 def _raise(error: OSError) -> None:
     raise error
+
+
+def _remove_if_empty(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        if error.errno != errno.ENOENT:
+            raise from_os_error(error, place=str(folder), writing=True) from error
+    return True
 
 
 def _write_durably(path: Path, content: bytes) -> None:

@@ -91,6 +91,13 @@ class S3Storage:
         """Removes an object if it exists."""
         self._client.call("delete_object", self._key(key))
 
+    def remove_folder(self, folder: str) -> None:
+        """Removes all objects below a folder."""
+        pages = self._client.listing(self._folder(folder))
+        keys = [item["Key"] for page in pages for item in page.get("Contents", ())]
+        if keys:
+            remove_all(self._client, keys)
+
     def size(self, key: str) -> int | None:
         """Bytes of an object, or None."""
         found = self._client.head(self._key(key))

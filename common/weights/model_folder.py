@@ -77,6 +77,7 @@ def is_file(candidate: Path, file: HubFile) -> bool:
 def way_to_get(name: str, place: str) -> str:
     """What to do about a model that is not there, for messages."""
     return (
-        f"Run `ghost weights fetch --model {name}`; for a machine without a network run it elsewhere, and copy "
-        f"{FOLDER}/{name} and {PINS} from there to {place}."
+        f"Run `ghost weights fetch --model {name}` (`ghost weights for-run`, with the options of the run, fetches all "
+        f"that it needs); for a machine without a network run it elsewhere, and copy {FOLDER}/{name} and {PINS} from "
+        f"there to {place}."
     )

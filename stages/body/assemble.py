@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.artifacts.bodies import PersonBody
+from common.artifacts.body_projection import project_keypoints
 from common.skeletons import BLAZEPOSE_COUNT, BLAZEPOSE_HIPS
 from stages.body.keypoints import confidence_to_mhr70, landmark_confidence, to_mhr70
 from stages.body.lifting import bone_lengths, onto_rays, with_bone_lengths
@@ -87,29 +88,34 @@ def body_from_landmarks(
         hips = placed[:, list(BLAZEPOSE_HIPS)].mean(axis=1)
         joints[chunk] = placed - hips[:, None]
         translation[chunk] += hips
+    keypoints, moved = to_mhr70(joints), translation.astype(np.float32)
+    focal = np.tile(camera.focal.astype(np.float32), (rows, 1))
+    centre = np.tile(camera.centre.astype(np.float32), (rows, 1))
     return PersonBody(
         person=person,
         frame_indices=track.frame.astype(np.int32),
-        pred_keypoints_3d=to_mhr70(joints),
-        pred_keypoints_2d=to_mhr70(track.image).astype(np.float32),
-        pred_cam_t=translation.astype(np.float32),
+        pred_keypoints_3d=keypoints,
+        pred_keypoints_2d=project_keypoints(keypoints, moved, focal=focal, principal_point=centre),
+        pred_cam_t=moved,
         focal_length=np.full(rows, camera.focal.mean(), np.float32),
         bbox=track.box.astype(np.float32),
         times=times[track.frame],
         confidence=confidence_to_mhr70(confidence),
-        principal_point=np.tile(camera.centre.astype(np.float32), (rows, 1)),
-        focal_xy=np.tile(camera.focal.astype(np.float32), (rows, 1)),
+        principal_point=centre,
+        focal_xy=focal,
+        observed_keypoints_2d=to_mhr70(track.image).astype(np.float32),
     )
 
 
 def reprojection_px(body: PersonBody) -> NDArray[np.float64]:
-    """Root mean square distance of 2D keypoints and projected 3D ones in each frame, weighted by confidence.
+    """Root mean square distance of the keypoints in the image and projected 3D ones, weighted by confidence.
 
     Args:
         body: a person.
 
     Returns:
-        (N,) pixels; NaN where the person could not be placed.
+        (N,) pixels, one per frame; NaN where the person could not be placed. Next to nothing for backends that observe
+        nothing in the image apart from the body that they place.
     """
     residual = np.empty(len(body))
     for chunk in _chunks(len(body)):
@@ -117,7 +123,7 @@ def reprojection_px(body: PersonBody) -> NDArray[np.float64]:
         points = joints + place[:, None]
         with np.errstate(divide="ignore", invalid="ignore"):
             pixels = points[..., :2] / points[..., 2:] * body.focal[chunk, None] + body.principal_point[chunk, None]
-        squares = np.square(pixels - body.pred_keypoints_2d[chunk]).sum(axis=2)
+        squares = np.square(pixels - body.image_keypoints[chunk]).sum(axis=2)
         good = np.isfinite(squares)
         weight = np.where(good, body.confidence[chunk], 0.0)
         with np.errstate(divide="ignore", invalid="ignore"):

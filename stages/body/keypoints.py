@@ -13,8 +13,8 @@ _Float = TypeVar("_Float", np.float32, np.float64)
 
 _LANDMARKS = list(BLAZEPOSE_TO_MHR70)
 _KEYPOINTS = list(BLAZEPOSE_TO_MHR70.values())
-_OUTSIDE = 0.25  # chosen by hand: the model guesses there
-_HIDDEN = 0.5  # chosen by hand: behind somebody, the model's own visibility is often still high
+OUTSIDE = 0.25  # chosen by hand: the model guesses there
+HIDDEN = 0.5  # chosen by hand: behind somebody, the model's own visibility is often still high
 
 
 def landmark_confidence(
@@ -44,8 +44,8 @@ def landmark_confidence(
     """
     confidence = (visibility * presence).astype(np.float64)
     inside = ((image >= -0.5) & (image <= np.array([width, height]) - 0.5)).all(axis=-1)
-    confidence = np.where(inside, confidence, confidence * _OUTSIDE)
-    return confidence if hidden is None else np.where(hidden, confidence * _HIDDEN, confidence)
+    confidence = np.where(inside, confidence, confidence * OUTSIDE)
+    return confidence if hidden is None else np.where(hidden, confidence * HIDDEN, confidence)
 
 
 def to_mhr70(landmarks: NDArray[_Float]) -> NDArray[_Float]:

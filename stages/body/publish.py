@@ -16,18 +16,22 @@ from common.artifacts import people as people_artifact
 from common.artifacts.masks import Masks
 from common.media.decode import Frame, read_frames
 from common.models import calls
-from common.weights.store import path as weight_path
+from common.weights import store
 from stages.body.assemble import reprojection_px
 from stages.body.backends import create
 from stages.body.clip import make_clip
 from stages.body.estimate import estimate_bodies
+from stages.body.framewise import FramewiseEstimator, Progress
 from stages.body.smoothing import window_for
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from common.workspace import Workspace
+    from stages.body.stage import Options
 
 
-def estimate_video(workspace: Workspace, *, backend: str, step: int, smooth: bool, device: str) -> None:
+def estimate_video(workspace: Workspace, options: Options) -> None:
     """Estimates and publishes the bodies of a video's people; nobody in the video is a valid, empty result.
 
     Raises:
@@ -40,7 +44,13 @@ def estimate_video(workspace: Workspace, *, backend: str, step: int, smooth: boo
     intrinsics = video.intrinsics
     if any(video.distortion or ()):
         workspace.warn(f"{workspace.video}: bodies are placed as if the lens had no distortion, though it is known.")
-    estimator = create(backend, device=device, model=weight_path("blazepose-heavy") if backend == "embedded" else None)
+    folder = workspace.output(BODIES)
+    estimator = create(
+        options,
+        model=_weights(options.backend),
+        progress=Progress(folder, workspace.checkpoints),
+        warn=lambda message: workspace.warn(f"{workspace.video}: {message}"),
+    )
 
     def open_frames(wanted: NDArray[np.int64]) -> Iterator[Frame]:
         size = (properties.width, properties.height)  # of the masks, should the first frame that is read differ
@@ -50,24 +60,27 @@ def estimate_video(workspace: Workspace, *, backend: str, step: int, smooth: boo
     with Masks.open(workspace.input(MASKS)) as masks:
         clip = make_clip(
             table.seconds,
-            people_artifact.load_tracks(workspace.input(PEOPLE)),
+            people_artifact.load_tracks(workspace.input(PEOPLE)).persons(),
             masks,
             landmarks=None if landmarks is None else landmarks_artifact.load(landmarks),
             intrinsics=None if intrinsics is None else np.array(intrinsics),
-            step=step,
+            step=options.sam3d_step,
         )
-        bodies = estimate_bodies(estimator, clip, open_frames, smooth=smooth)
-    folder = workspace.output(BODIES)
+        bodies = estimate_bodies(estimator, clip, open_frames, smooth=options.smooth)
     for body in bodies.values():
         bodies_artifact.save_person(folder, body)
     bodies_artifact.save_summary(folder, workspace.video or "", bodies)
     workspace.counts |= calls.counted()
+    if isinstance(estimator, FramewiseEstimator):
+        workspace.found["model"] = estimator.identity[:12]  # of what the manifest's key does not know
     workspace.found["bodies"] = sum(len(body) for body in bodies.values())
     residual = np.concatenate([reprojection_px(body) for body in bodies.values()] or [np.empty(0)])
     if np.isfinite(residual).any():
         workspace.found["reprojection_px"] = round(float(np.nanmedian(residual)), 1)
     without = set(clip.people.people) - set(bodies)
-    if smooth and (coarse := [str(person) for person, body in bodies.items() if window_for(body.times) is None]):
+    if options.smooth and (
+        coarse := [str(person) for person, body in bodies.items() if window_for(body.times) is None]
+    ):
         workspace.warn(
             f"{workspace.video}: too few bodies per second to smooth those of person {', '.join(coarse)}; "
             "lower --sam3d-step."
@@ -76,3 +89,10 @@ def estimate_video(workspace: Workspace, *, backend: str, step: int, smooth: boo
         workspace.warn(
             f"{workspace.video}: no body could be estimated for person {', '.join(map(str, sorted(without)))}."
         )
+
+
+def _weights(backend: str) -> Path | None:
+    """What the lock file has for a backend."""
+    if backend == "embedded":
+        return store.path("blazepose-heavy")
+    return store.folder("sam-3d-body-dinov3") if backend == "sam3d-body" else None

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.artifacts.bodies import PersonBody
+from common.artifacts.body_projection import project_keypoints
 from common.skeletons import HIPS
 
 WINDOW = 0.15
@@ -82,9 +83,9 @@ def window_for(times: NDArray[np.float64]) -> float | None:
 def smooth_body(body: PersonBody) -> PersonBody:
     """A person's keypoints smoothed over time, where they are in the camera's axes and in the image.
 
-    The 3D keypoints are smoothed where they stand, so that they still lie on the rays of the 2D ones, and then the
-    mid-hip is the origin again. Frames without a place keep their 3D keypoints, and parametric arrays and boxes stay
-    what they are.
+    The 3D keypoints are smoothed where they stand, so that they still lie on the rays of those seen in the image, and
+    projected anew. The origin stays where the backend has it in the body, usually between the hips, and a mesh moves
+    with it. Frames without a place keep their 3D keypoints, and parametric arrays and boxes stay what they are.
 
     Args:
         body: the person.
@@ -96,14 +97,21 @@ def smooth_body(body: PersonBody) -> PersonBody:
     if window is None:
         return body
     joints = _sparse(body.keypoints_camera, body.times, body.confidence, window=window)
-    hips = joints[:, list(HIPS)].mean(axis=1)
-    place = np.where(np.isfinite(hips), hips, body.pred_cam_t)
+    hips = list(HIPS)
+    place = joints[:, hips].mean(axis=1) - body.pred_keypoints_3d[:, hips].mean(axis=1)
+    place = np.where(np.isfinite(place), place, body.pred_cam_t)
     placed = np.asarray(np.isfinite(place).all(axis=1))
+    keypoints = np.where(placed[:, None, None], joints - place[:, None], body.pred_keypoints_3d)
+    projected = project_keypoints(keypoints, place, focal=body.focal, principal_point=body.principal_point)
+    observed = body.observed_keypoints_2d
+    if observed is not None:
+        observed = _sparse(observed, body.times, body.confidence, window=window)
     return dataclasses.replace(
         body,
-        pred_keypoints_3d=np.where(placed[:, None, None], joints - place[:, None], body.pred_keypoints_3d),
-        pred_keypoints_2d=_sparse(body.pred_keypoints_2d, body.times, body.confidence, window=window),
+        pred_keypoints_3d=keypoints,
+        pred_keypoints_2d=projected,
         pred_cam_t=place,
+        observed_keypoints_2d=observed,
     )
 
 

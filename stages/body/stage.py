@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from common.artifacts import BODIES, FRAMES, LANDMARKS, MASKS, PEOPLE, SCENE
+from common.device_names import DEVICE_FORM, DEVICE_PATTERN, may_use_cuda
 from common.stage import Resources, Stage, Unit, option
 
 if TYPE_CHECKING:
     from common.workspace import Workspace
+
+
+BACKENDS = ("embedded", "sam3d-body", "nlf", "fake")
 
 
 @dataclass(frozen=True)
@@ -18,26 +22,66 @@ class Options:
 
     backend: str = option(
         "embedded",
-        help="Models: embedded (BlazePose, on a CPU) or fake (no model, for tests).",
-        choices=("embedded", "fake"),
+        help="Models: embedded (BlazePose, on a CPU), sam3d-body, nlf, or fake (no model, for tests).",
+        choices=BACKENDS,
     )
     sam3d_step: int = option(1, help="Estimate a body in every so many frames.", unit="frames", minimum=1)
     smooth: bool = option(False, help="Smooth the joints over time.")
-    device: str = option("auto", help="Where models run; embedded knows the CPU only.", choices=("auto", "cpu", "cuda"))
+    vertices: str = option(
+        "none",
+        help="Publish the mesh too: mhr (sam3d-body), or smpl (nlf; sam3d-body with MHR's map).",
+        choices=("none", "mhr", "smpl"),
+    )
+    sam3d_path: str = option("", help="sam3d-body: the checkout of facebookresearch/sam-3d-body.")
+    sam3d_mode: str = option("body", help="sam3d-body: body, or full with the hands refined.", choices=("body", "full"))
+    sam3d_python: str = option(
+        "", help="sam3d-body: the Python in whose environment the checkout works; empty: ghost's own."
+    )
+    nlf_model: str = option("", help="nlf: its TorchScript file, such as nlf_l_multi_0.3.2.torchscript.")
+    nlf_augmentations: int = option(1, help="nlf: variants of each crop that it averages over.", minimum=1)
+    device: str = option(
+        "auto",
+        help="Where models run: auto (a GPU if there is one), cpu, cuda, cuda:1 or mps.",
+        pattern=DEVICE_PATTERN,
+        form=DEVICE_FORM,
+    )
 
 
 def weights(options: Options) -> tuple[str, ...]:
-    """Model files that a backend needs."""
+    """Models that a backend needs."""
+    if options.backend == "sam3d-body":
+        return ("sam-3d-body-dinov3", *(("mhr2smpl-mapping",) if options.vertices == "smpl" else ()))
     return ("blazepose-heavy",) if options.backend == "embedded" else ()
+
+
+def model_paths(options: Options) -> tuple[str, ...]:
+    """The options that name a model of the user's own."""
+    return {"sam3d-body": ("sam3d_path",), "nlf": ("nlf_model",)}.get(options.backend, ())
+
+
+def without_effect(options: Options) -> tuple[str, ...]:
+    """Options that do not change what the backend estimates."""
+    of_sam3d, of_nlf = ("sam3d_path", "sam3d_mode"), ("nlf_model", "nlf_augmentations")
+    of_neither = ("vertices", *of_sam3d, *of_nlf)
+    unread = {"embedded": of_neither, "sam3d-body": of_nlf, "nlf": of_sam3d, "fake": of_neither}
+    return ("device", "sam3d_python", *unread[options.backend])
+
+
+def model_packages(options: Options) -> tuple[str, ...]:
+    """Distributions that run a backend's models, beside those that every installation has."""
+    return ("torch",) if options.backend in ("sam3d-body", "nlf") else ()
+
+
+def uses_gpu(options: Options) -> bool:
+    """Whether a unit with these options works on an NVIDIA GPU where there is one."""
+    return options.backend in ("sam3d-body", "nlf") and may_use_cuda(options.device)
 
 
 def run(workspace: Workspace, options: Options) -> None:
     """Estimates every tracked person's body and publishes one file per person."""
     from stages.body.publish import estimate_video
 
-    estimate_video(
-        workspace, backend=options.backend, step=options.sam3d_step, smooth=options.smooth, device=options.device
-    )
+    estimate_video(workspace, options)
 
 
 STAGE = Stage(
@@ -51,6 +95,10 @@ STAGE = Stage(
     options=Options,
     source=True,
     weights=weights,
+    uses_gpu=uses_gpu,
+    without_effect=without_effect,
+    model_paths=model_paths,
+    model_packages=model_packages,
     resources=Resources(cpus=1, memory_gib=1.0, gpu=True),
     packages=("ai-edge-litert", "av", "numpy", "opencv-python-headless"),
 )

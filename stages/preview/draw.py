@@ -71,7 +71,7 @@ def describe_people(
         person: Drawn(
             colour=person_colour(person),
             text=str(person),
-            keypoints=found[person].pred_keypoints_2d[rows[person]] if person in rows else None,
+            keypoints=found[person].image_keypoints[rows[person]] if person in rows else None,
             confidence=found[person].confidence[rows[person]] if person in rows else None,
         )
         for person in everybody

@@ -126,7 +126,7 @@ def _people(evidence: Evidence, found: VideoEvidence, wanted: Sequence[int]) -> 
         for frame in wanted:
             if body is not None and frame in rows:
                 row = rows[frame]
-                people[frame][person] = Drawn(colour, text, body.pred_keypoints_2d[row], body.confidence[row])
+                people[frame][person] = Drawn(colour, text, body.image_keypoints[row], body.confidence[row])
             elif is_seen(found, frame, person):
                 people[frame][person] = Drawn(colour, text)
     return people

@@ -22,7 +22,7 @@ class BodyTrack:
     Attributes:
         frames: (n,) int64, indices of the frames in which the body was estimated.
         confidence: (n,) mean over the keypoints that were observed; NaN where none was.
-        residual_px: median distance of the 2D keypoints to the projected 3D ones, pixels; NaN if there are none.
+        residual_px: median distance of the keypoints in the image to the projected 3D ones, pixels; NaN without any.
     """
 
     frames: npt.NDArray[np.int64]
@@ -54,12 +54,12 @@ def reduce_body(body: PersonBody) -> BodyTrack:
 
 
 def reprojection_residuals(body: PersonBody) -> Floats:
-    """(n, 70) pixels between the 2D keypoints and the pinhole projection of the 3D ones; NaN where not observed."""
+    """(n, 70) pixels between the keypoints in the image and the projected 3D ones; NaN where not observed."""
     points = body.keypoints_camera.astype(np.float64)
     depth = np.where(points[..., 2] > 0, points[..., 2], np.nan)  # behind the camera there is no projection
     scale = body.focal.astype(np.float64)[:, None] / depth[..., None]
     projected = points[..., :2] * scale + body.principal_point.astype(np.float64)[:, None]
-    distance: Floats = np.linalg.norm(projected - body.pred_keypoints_2d, axis=-1)
+    distance: Floats = np.linalg.norm(projected - body.image_keypoints, axis=-1)
     return distance
 
 

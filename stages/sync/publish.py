@@ -143,7 +143,7 @@ def _tracks(folder: Path) -> tuple[PersonTrack, ...]:
             times=body.times,
             keypoints=body.pred_keypoints_3d,
             confidence=body.confidence,
-            image_points=body.pred_keypoints_2d,
+            image_points=body.image_keypoints,
         )
         for person, body in sorted(bodies_artifact.load(folder).items())
     )

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
-from common.errors import ModelUnavailable, UsageError
+from common.device_names import require
+from common.errors import ModelUnavailable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from common.artifacts.bodies import PersonBody
     from stages.body.clip import Clip, OpenFrames
+    from stages.body.framewise import Progress
+    from stages.body.stage import Options
 
-BACKENDS = ("embedded", "fake")
+ON_CPU = ("embedded", "fake")
 
 
 class BodyEstimator(Protocol):
-    """What the body stage asks of a model."""
+    """What the body stage asks of a backend."""
 
     def estimate(self, clip: Clip, open_frames: OpenFrames) -> dict[int, PersonBody]:
         """The bodies of everybody in a video.
@@ -32,21 +41,114 @@ class BodyEstimator(Protocol):
         ...
 
 
-def create(name: str, *, device: str = "auto", model: Path | None = None) -> BodyEstimator:
-    """A backend, ready to use.
+@dataclass(frozen=True, eq=False)
+class BodyEstimate:
+    """The body of one person in one frame.
+
+    Attributes:
+        keypoints3d: (70, 3) metres, camera axes, relative to `transl`; NaN for keypoints that the model lacks.
+        transl: (3,) metres, camera axes: keypoint k stands at keypoints3d[k] + transl.
+        keypoints2d: (70, 2) pixels: the projection of the above with the given camera matrix.
+        confidence: (70,) in [0, 1]; 0 where `keypoints3d` is NaN.
+        params: further arrays by their names in person_<id>.npz (bodies.PARAMETRIC_NAMES), without the axis of frames:
+            the body model's parameters, smpl_vertices, keypoint_uncertainty. The same names in every estimate.
+        vertices: (V, 3) metres, relative to `transl`, published as pred_vertices; None if not asked for.
+        feature: (D,) what the person looks like, to be recognised by; None if the model gives none.
+    """
+
+    keypoints3d: NDArray[np.floating[Any]]
+    transl: NDArray[np.floating[Any]]
+    keypoints2d: NDArray[np.floating[Any]]
+    confidence: NDArray[np.floating[Any]]
+    params: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    vertices: NDArray[np.floating[Any]] | None = None
+    feature: NDArray[np.floating[Any]] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PeopleInFrame:
+    """The people of one frame.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB, rows side by side in memory.
+        boxes: (n, 4) float32, x1 y1 x2 y2 of the masks, pixels.
+        masks: (n, H, W) bool that exclude each other, or None.
+        camera: (3, 3) float64 camera matrix, pixels.
+    """
+
+    image: NDArray[np.uint8]
+    boxes: NDArray[np.float32]
+    masks: NDArray[np.bool_] | None
+    camera: NDArray[np.float64]
+
+
+class FrameBodyModel(Protocol):
+    """A model that looks at each frame by itself. Implementations inherit from this class, for its defaults.
+
+    Attributes:
+        name: for messages and logs.
+        identity: what else than options, code and locked weights determines the results, such as the version of
+            code that ghost did not bring; a checkpoint made under another identity is not continued.
+        frames_at_once: how many frames one call of `estimate_batch` gets (the last one: fewer).
+        rejected: person-frames of which `None` was returned although the model had looked, by reason ("out of
+            memory"). The implementation counts; whoever calls it reports.
+    """
+
+    name: str
+    identity: str
+    frames_at_once: int
+    rejected: Counter[str]
+
+    def estimate(
+        self,
+        image: NDArray[np.uint8],
+        boxes: NDArray[np.float32],
+        masks: NDArray[np.bool_] | None,
+        camera: NDArray[np.float64],
+    ) -> list[BodyEstimate | None]:
+        """The bodies of all people of one frame, in the order of the boxes; None where there is no body to be had.
+
+        Args:
+            image: as in PeopleInFrame, and so are the others.
+            boxes: likewise.
+            masks: likewise.
+            camera: likewise.
+
+        Raises:
+            ModelUnavailable: the model cannot be loaded, or has broken down.
+        """
+        ...
+
+    def estimate_batch(self, frames: Sequence[PeopleInFrame]) -> list[list[BodyEstimate | None]]:
+        """`estimate` for several frames; one by one unless the model can do better."""
+        return [self.estimate(frame.image, frame.boxes, frame.masks, frame.camera) for frame in frames]
+
+    def close(self) -> None:
+        """Lets go of whatever the model holds; it is not used any more."""
+        return None
+
+
+def create(
+    options: Options,
+    *,
+    model: Path | None = None,
+    progress: Progress | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> BodyEstimator:
+    """A backend, ready to use; what it needs is looked for now, and loaded when first needed.
 
     Args:
-        name: one of BACKENDS.
-        device: "auto", "cpu" or "cuda".
-        model: path of `pose_landmark_heavy.tflite`, for the embedded one; it is opened when first needed.
+        options: of the stage, checked: which backend, and how.
+        model: the weights: `pose_landmark_heavy.tflite` for embedded, the verified folder for sam3d-body.
+        progress: where per-frame models keep what they have done; those cannot do without.
+        warn: tells the user what limits the result.
 
     Raises:
-        UsageError: no such backend.
-        ModelUnavailable: the backend does not run on this device, or its model file is not given.
+        UsageError: options that contradict each other.
+        ModelUnavailable: the backend does not run on this device, or something that it needs is not there.
     """
-    if name not in BACKENDS:
-        raise UsageError(f"--backend: expected one of {', '.join(BACKENDS)}, got {name!r}.")
-    if device == "cuda":
+    name = options.backend
+    if name in ON_CPU and options.device not in ("auto", "cpu"):
         raise ModelUnavailable(f"the body backend {name} runs on the CPU only. Use --device auto or cpu.")
     if name == "embedded":
         from stages.body.backends.embedded import EmbeddedEstimator
@@ -54,6 +156,23 @@ def create(name: str, *, device: str = "auto", model: Path | None = None) -> Bod
         if model is None:
             raise ModelUnavailable("the embedded backend needs BlazePose heavy. Run `ghost weights fetch`.")
         return EmbeddedEstimator(model)
-    from stages.body.backends.fake import FakeEstimator
+    if name == "fake":
+        from stages.body.backends.fake import FakeEstimator
 
-    return FakeEstimator()
+        return FakeEstimator()
+    from stages.body.framewise import FramewiseEstimator
+
+    if progress is None:
+        raise ValueError(f"{name} needs a place for its progress")
+    return FramewiseEstimator(_frame_model(options, model), progress=progress, warn=warn)
+
+
+def _frame_model(options: Options, model: Path | None) -> FrameBodyModel:
+    if options.backend == "nlf":
+        require("torch", backend="nlf")
+        from stages.body.backends.nlf import load_nlf
+
+        return load_nlf(options)
+    from stages.body.backends.sam3d_body import load_sam3d_body
+
+    return load_sam3d_body(options, model)

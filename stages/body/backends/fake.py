@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.artifacts.bodies import PersonBody
+from common.artifacts.body_projection import project_keypoints
 from common.skeletons import INDEX, MHR70_COUNT, NECK
 from stages.body.clip import Clip, OpenFrames
 
@@ -82,16 +83,19 @@ def _body(clip: Clip, rows: NDArray[np.int64], person: int) -> PersonBody:
     hips = np.stack([(box[:, 0] + box[:, 2]) / 2, box[:, 3] - size * _HIPS_TO_FEET / _HEIGHT], axis=1)
     translation = np.column_stack([clip.camera.rays(hips) * depth[:, None], depth])
     seen = np.isfinite(points).all(axis=2)
+    keypoints, moved = points.astype(np.float32), translation.astype(np.float32)
+    focal = np.tile(clip.camera.focal.astype(np.float32), (len(rows), 1))
+    centre = np.tile(clip.camera.centre.astype(np.float32), (len(rows), 1))
     return PersonBody(
         person=person,
         frame_indices=frame.astype(np.int32),
-        pred_keypoints_3d=points.astype(np.float32),
-        pred_keypoints_2d=clip.camera.project(points + translation[:, None]).astype(np.float32),
-        pred_cam_t=translation.astype(np.float32),
+        pred_keypoints_3d=keypoints,
+        pred_keypoints_2d=project_keypoints(keypoints, moved, focal=focal, principal_point=centre),
+        pred_cam_t=moved,
         focal_length=np.full(len(rows), clip.camera.focal.mean(), np.float32),
         bbox=box.astype(np.float32),
         times=clip.times[frame],
         confidence=np.where(seen, _CONFIDENCE, 0.0).astype(np.float32),
-        principal_point=np.tile(clip.camera.centre.astype(np.float32), (len(rows), 1)),
-        focal_xy=np.tile(clip.camera.focal.astype(np.float32), (len(rows), 1)),
+        principal_point=centre,
+        focal_xy=focal,
     )

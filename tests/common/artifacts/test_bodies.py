@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,6 +11,16 @@ from common.artifacts.npz import NpzWriter
 from common.errors import BadInput
 
 
+def projected(keypoints, place, focal, centre):
+    """(N, 70, 2) float32 pixels, by a camera matrix."""
+    pixels = np.empty((*keypoints.shape[:2], 2), np.float32)
+    for row, ((fx, fy), (cx, cy)) in enumerate(zip(np.broadcast_to(focal, (len(place), 2)), centre, strict=True)):
+        matrix = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], np.float64)
+        seen = (keypoints[row].astype(np.float64) + place[row]) @ matrix.T
+        pixels[row] = seen[:, :2] / seen[:, 2:]
+    return pixels
+
+
 def a_body(person=3, rows=6, **changes):
     rng = np.random.default_rng(person)
 
@@ -17,20 +28,23 @@ def a_body(person=3, rows=6, **changes):
         return rng.normal(0, 1, (rows, *shape)).astype(np.float32)
 
     keypoints, confidence = numbers(70, 3), rng.random((rows, 70), np.float32)
+    place, centre = 0.1 * numbers(3) + np.float32([0.5, 0, 7]), 100 * numbers(2) + np.float32(500)
     keypoints[:, 21:40] = np.nan
     confidence[:, 21:40] = 0
     body = PersonBody(
         person=person,
         frame_indices=np.arange(4, 4 + 2 * rows, 2, dtype=np.int32),
         pred_keypoints_3d=keypoints,
-        pred_keypoints_2d=numbers(70, 2),
-        pred_cam_t=numbers(3) + np.float32(4),
+        pred_keypoints_2d=projected(keypoints, place, 1200, centre),
+        pred_cam_t=place,
         focal_length=np.full(rows, 1200, np.float32),
         bbox=numbers(4),
         times=np.arange(rows) / 30 + 1.5,
         confidence=confidence,
-        principal_point=numbers(2),
+        principal_point=centre,
     )
+    if np.ndim(changes.get("focal_xy")) == 2:
+        changes.setdefault("pred_keypoints_2d", projected(keypoints, place, changes["focal_xy"], centre))
     return dataclasses.replace(body, **changes)
 
 
@@ -89,6 +103,55 @@ def test_parameters_of_a_body_model_are_optional_and_read_on_request(tmp_path):
     assert set(load_person(path).parametric) == {"shape_params", "pred_vertices"}
     assert np.array_equal(load_person(path).parametric["pred_vertices"], parametric["pred_vertices"])
     assert load_person(path, parametric=False).parametric == {}
+    assert bodies.load(tmp_path)[3].parametric == {}
+    assert set(bodies.load(tmp_path, parametric=("shape_params", "feature"))[3].parametric) == {"shape_params"}
+
+
+def test_meshes_parameters_and_features_come_in_the_forms_of_every_backend(tmp_path):
+    for person, (vertices, kind, width) in enumerate(
+        [(18439, np.float16, 1280), (6890, np.float32, 64), (6890, np.float16, 7)], 1
+    ):
+        parametric = {
+            "pred_vertices": np.full((2, vertices, 3), 0.25, kind),
+            "smpl_vertices": np.full((2, 6890, 3), 0.5, np.float16),
+            "smpl_pose": np.full((2, 72), 1, np.float32),
+            "smpl_betas": np.full((2, 10), 2, np.float32),
+            "smpl_trans": np.full((2, 3), 3, np.float32),
+            "keypoint_uncertainty": np.full((2, 70), 0.02, np.float32),
+            "feature": np.full((2, width), 0.1, kind),
+        }
+        loaded = load_person(save_person(tmp_path, a_body(person, 2, parametric=parametric)))
+        assert {name: array.dtype for name, array in loaded.parametric.items()} == {
+            name: array.dtype for name, array in parametric.items()
+        }
+        for name, array in parametric.items():
+            np.testing.assert_array_equal(loaded.parametric[name], array, err_msg=name)
+
+
+def test_a_mesh_on_disk_is_written_without_being_held(tmp_path):
+    rows = 300
+    path = tmp_path / ".mesh"
+    mesh = np.memmap(path, np.float16, "w+", shape=(rows, 18439, 3))
+    mesh[:] = np.arange(rows, dtype=np.float16)[:, None, None]
+    mesh.flush()
+    body = a_body(rows=rows, parametric={"pred_vertices": np.memmap(path, np.float16, "r", shape=(rows, 18439, 3))})
+    tracemalloc.start()
+    save_person(tmp_path, body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8e6, f"{peak / 1e6:.0f} MB held for a mesh of {mesh.nbytes / 1e6:.0f} MB"
+    found = load_person(tmp_path / "person_3.npz", parametric=["pred_vertices"]).parametric["pred_vertices"]
+    assert found[:, 7, 1].tolist() == list(range(rows))
+
+
+def test_what_was_seen_in_the_image_is_kept_apart_from_the_projection(tmp_path):
+    seen = a_body().pred_keypoints_2d + np.float32([3, 0])
+    loaded = load_person(save_person(tmp_path, a_body(observed_keypoints_2d=seen)), parametric=False)
+    assert np.array_equal(loaded.image_keypoints, seen, equal_nan=True)
+    assert np.array_equal(loaded.pred_keypoints_2d, a_body().pred_keypoints_2d, equal_nan=True)
+    loaded = load_person(save_person(tmp_path, a_body()))
+    assert loaded.observed_keypoints_2d is None
+    assert loaded.image_keypoints is loaded.pred_keypoints_2d
 
 
 def test_a_video_with_nobody_has_an_empty_summary(tmp_path):
@@ -115,6 +178,26 @@ BREAKS = {
     "sure of nothing": (
         {"confidence": np.full((6, 70), 0.5, np.float32)},
         r"confidence: expected 0 where pred_keypoints_3d is NaN, got 0.5 at \[0, 21\]",
+    ),
+    "seen is not projected": (
+        {"pred_keypoints_2d": BODY.pred_keypoints_2d + np.float32([0, 0.05])},
+        r"pred_keypoints_2d: expected the projection .* within 0.01 px, got 0.05 px off at \[0, 0\]",
+    ),
+    "one point of many": (
+        {"pred_keypoints_2d": np.where(np.arange(70)[:, None] == 44, 3, BODY.pred_keypoints_2d)},
+        r"pred_keypoints_2d: expected the projection .* px off at \[0, 44\]",
+    ),
+    "mesh": (
+        {"parametric": {"pred_vertices": np.zeros((6, 10475, 3), np.float16)}},
+        r"pred_vertices: expected \(n, 18439, 3\) float16 or .*\(n, 6890, 3\) float32, got \(6, 10475, 3\) float16",
+    ),
+    "mesh without end": (
+        {"parametric": {"pred_vertices": np.zeros((5, 6890, 3), np.float16)}},
+        r"pred_vertices: expected \(6, 6890, 3\) float16, got \(5, 6890, 3\) float16",
+    ),
+    "feature": (
+        {"parametric": {"feature": np.zeros((6, 8), np.int32)}},
+        r"feature: expected \(n, n\) float16 or \(n, n\) float32, got \(6, 8\) int32",
     ),
     "parameter": (
         {"parametric": {"shape_params": np.zeros((6, 44), np.float32)}},

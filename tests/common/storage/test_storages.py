@@ -6,8 +6,10 @@ import hashlib
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from common.checkpoints import Checkpoints, discard
 from common.errors import InputMissing, UsageError
 from common.storage.interface import Storage, StoredFile
 from common.storage.local import LocalStorage
@@ -45,6 +47,7 @@ def test_no_key_leads_out_of_the_root(storage: Storage, key: str) -> None:
         storage.list,
         storage.localize,
         storage.remove,
+        storage.remove_folder,
         storage.open,
     ):
         with pytest.raises(UsageError, match="leads out of"):
@@ -90,6 +93,30 @@ def test_occupied_names_all_files_below_a_folder_but_hidden_ones(storage: Storag
     assert storage.occupied("take/a/") == ("take/a/1", "take/a/b/2")
     assert storage.occupied("take/c") == ("take/c",)
     assert storage.occupied("take/d") == storage.occupied("take/d/") == ()
+
+
+def test_a_folder_is_removed_with_all_below_it_and_nothing_beside_it(storage: Storage) -> None:
+    for key in ("part/a/1", "part/a/b/2", "part/ab/3", "kept"):
+        storage.write(f"take/{key}", b"")
+    storage.remove_folder("take/part/a")
+    storage.remove_folder("take/part/never")
+    assert storage.occupied("take/part/") == ("take/part/ab/3",)
+    storage.remove_folder("take/part/ab")
+    assert [key for key in storage.list("take") if "_manifests" not in key] == ["take/kept"], "no empty folder stays"
+
+
+def test_checkpoints_live_in_every_storage(storage: Storage) -> None:
+    for key in ("a" * 64, "b" * 64):
+        checkpoints = Checkpoints(storage, "take", "body", "cam01", key)
+        assert checkpoints.load(0) is None
+        for index in range(3):
+            checkpoints.save(index, {"frame": np.full(4, index)})
+    found = Checkpoints(storage, "take", "body", "cam01", "b" * 64).load(2)
+    assert found is not None
+    assert found["frame"].tolist() == [2, 2, 2, 2]
+    assert len(storage.occupied("take/_partial/")) == 3, "those of the other key are gone"
+    discard(storage, "take", "body", "cam01")
+    assert storage.occupied("take/_partial/") == ()
 
 
 def test_what_is_set_aside_has_its_new_name_only(storage: Storage) -> None:

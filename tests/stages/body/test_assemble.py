@@ -44,6 +44,10 @@ def test_noisy_joints_agree_with_the_image_all_the_same():
     body, truth = make_body(noise=0.04)
     residual = np.median(reprojection_px(body))
     assert residual < 2, f"{residual:.1f} px; the raw joints are 11 px off"
+    landmarks = list(BLAZEPOSE_TO_MHR70.values())
+    assert np.allclose(body.observed_keypoints_2d[:, landmarks], project(truth + STAND)[:, list(BLAZEPOSE_TO_MHR70)])
+    apart = np.nanmax(np.linalg.norm(body.pred_keypoints_2d - body.observed_keypoints_2d, axis=2))
+    assert apart > 0.5, f"at most {apart:.2f} px between the projection and what was seen"
     wrist = np.linalg.norm(body.keypoints_camera[:, INDEX["left_wrist"]] - (truth[:, 15] + STAND), axis=1).mean()
     assert wrist < 0.06, f"{wrist * 1e3:.0f} mm"
 
@@ -52,6 +56,8 @@ def test_who_cannot_be_placed_has_joints_and_no_place():
     body, _ = make_body(visibility=0.1)
     assert np.isnan(body.pred_cam_t).all()
     assert np.isfinite(body.pred_keypoints_3d[:, INDEX["left_knee"]]).all()
+    assert np.isnan(body.pred_keypoints_2d).all()
+    assert np.isfinite(body.observed_keypoints_2d[:, INDEX["left_knee"]]).all()
     assert np.isnan(reprojection_px(body)).all()
 
 
@@ -64,8 +70,8 @@ def test_the_file_projects_exactly_where_focal_lengths_differ(tmp_path):
     joints = loaded.keypoints_camera[:, list(BLAZEPOSE_TO_MHR70.values())]
     (fx, fy), (cx, cy) = loaded.focal_xy[0], loaded.principal_point[0]
     matrix = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
-    seen = loaded.pred_keypoints_2d[:, list(BLAZEPOSE_TO_MHR70.values())]
-    assert np.abs(project(joints, matrix) - seen).max() < 0.01
+    for seen in (loaded.pred_keypoints_2d, loaded.observed_keypoints_2d):
+        assert np.abs(project(joints, matrix) - seen[:, list(BLAZEPOSE_TO_MHR70.values())]).max() < 0.01
     assert loaded.focal_length.tolist() == [795.0] * FRAMES
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from common.artifacts.bodies import save_person
 from common.skeletons import BLAZEPOSE_TO_MHR70, HIPS
 from stages.body.assemble import reprojection_px
 from stages.body.smoothing import MAX_WINDOW, WINDOW, smooth, smooth_body, window_for
@@ -144,7 +145,7 @@ def moving(body, fps):
     return dataclasses.replace(
         body,
         pred_keypoints_3d=(joints - hips).astype(np.float32),
-        pred_keypoints_2d=(camera[..., :2] / camera[..., 2:] * focal + centre).astype(np.float32),
+        observed_keypoints_2d=(camera[..., :2] / camera[..., 2:] * focal + centre).astype(np.float32),
         pred_cam_t=place.astype(np.float32),
         times=np.arange(len(body)) / fps,
         confidence=np.where(body.confidence > 0, generator.uniform(0.05, 1, body.confidence.shape), 0).astype(
@@ -174,3 +175,22 @@ def test_frames_without_a_place_keep_their_joints():
     assert np.isnan(smoothed.pred_cam_t).any(axis=1).tolist() == lost.tolist()
     assert np.array_equal(smoothed.pred_keypoints_3d[lost], body.pred_keypoints_3d[lost], equal_nan=True)
     assert np.isfinite(smoothed.pred_keypoints_3d[:, list(HIPS)]).all()
+
+
+def test_the_origin_stays_where_the_backend_has_it_in_the_body_so_that_a_mesh_fits_the_joints():
+    body = moving(make_body()[0], 25)
+    down = np.float32([0, 0.924, 0])  # to the ground point of SAM 3D Body's rig
+    other = dataclasses.replace(
+        body, pred_keypoints_3d=body.pred_keypoints_3d - down, pred_cam_t=body.pred_cam_t + down
+    )
+    hips, ground = smooth_body(body), smooth_body(other)
+    worst = np.nanmax(np.abs(hips.keypoints_camera - ground.keypoints_camera))
+    assert worst < 1e-5, f"{worst * 1e3:.3f} mm apart"
+    moved = np.abs(ground.pred_keypoints_3d[:, list(HIPS)].mean(axis=1) + down).max()
+    assert moved < 1e-5, f"the hips moved by {moved * 1e3:.3f} mm relative to the origin"
+
+
+def test_smoothed_2d_keypoints_are_the_projection_of_the_smoothed_3d_ones(tmp_path):
+    smoothed = smooth_body(moving(make_body()[0], 25))
+    save_person(tmp_path, smoothed)  # which checks it
+    assert np.nanmax(np.abs(smoothed.observed_keypoints_2d - smoothed.pred_keypoints_2d)) > 0.1

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from common.artifacts.label_geometry import exclusive_labels
 from common.models.regions import paste_back
-from stages.segment.backends import TrackedPerson, TrackFrame
+from stages.segment.backends import Tracked, TrackFrame
 from stages.segment.held_frames import HeldFrame, shrink, trace_back
 from stages.segment.key_frames import KeyFrames
 from stages.segment.tracker import Detect, Look, Tracker
@@ -63,7 +64,7 @@ def _believed(tracker: Tracker, frame: HeldFrame, times: int) -> set[int]:
 
 def _publish(frame: HeldFrame, believed: set[int], ids: dict[int, int]) -> TrackFrame:
     """The people of a frame with their masks in the frame's pixels; people without a pixel in it are left out."""
-    people = []
+    tracked, masks = [], []
     for number, seen in sorted(frame.found.items()):
         if number not in believed or (number not in ids and len(ids) == MOST_IDS):
             continue
@@ -71,5 +72,7 @@ def _publish(frame: HeldFrame, believed: set[int], ids: dict[int, int]) -> Track
         probability, origin = paste_back(landmarks.mask, landmarks.region, height=frame.height, width=frame.width)
         if probability.size:
             person = ids.setdefault(number, len(ids) + 1)
-            people.append(TrackedPerson(person, landmarks.score, probability, origin, landmarks))
-    return TrackFrame(frame.index, frame.seconds, tuple(sorted(people, key=lambda p: p.id)))
+            tracked.append(Tracked(person, landmarks.score, landmarks=landmarks))
+            masks.append((person, probability, origin))
+    labels = exclusive_labels(masks, height=frame.height, width=frame.width)
+    return TrackFrame(frame.index, frame.seconds, labels, tuple(sorted(tracked, key=lambda one: one.id)))

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
+from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.ahead import Ahead
 from common.artifacts import FRAMES, LANDMARKS, MASKS, PEOPLE
 from common.artifacts import frames as frames_artifact
 from common.artifacts import landmarks as landmarks_artifact
 from common.artifacts import people as people_artifact
-from common.artifacts.label_geometry import exclusive_labels, people_in
+from common.artifacts.label_geometry import people_in
 from common.artifacts.masks import MaskWriter
 from common.media.decode import frames
 from common.models import calls
 from common.skeletons import BLAZEPOSE_COUNT
-from stages.segment.backends import TrackFrame, create
+from stages.segment.backends import TrackFrame, VideoSegmenter, create
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from common.media.decode import Frame
     from common.workspace import Workspace
+    from stages.segment.stage import Options
 
 _ROW = np.dtype(  # a row of the landmarks artifact
     [
@@ -38,8 +44,22 @@ _ROW = np.dtype(  # a row of the landmarks artifact
 )
 
 
-def segment_video(workspace: Workspace, *, backend: str, detection_step: int, device: str) -> None:
-    """Streams the video once through a backend and writes what it finds.
+AHEAD = 8
+"""Frames decoded, and results not yet written, at most, while the models run on a device of their own: 50 MB each way
+at 1080p, a quarter of a second of slack. Chosen by hand."""
+
+
+def segment_video(workspace: Workspace, options: Options) -> None:
+    """Publishes what the backend of these options finds in a video; see `publish`.
+
+    Raises:
+        ModelUnavailable: the backend's model or device is not there.
+    """
+    publish(workspace, create(options))
+
+
+def publish(workspace: Workspace, segmenter: VideoSegmenter) -> None:
+    """Streams a video once through a backend and writes what it finds.
 
     Memory does not grow while it streams; at the end the landmarks are sorted, which takes 1 kB for each person and
     frame (110 MB for an hour of one person at 30 frames per second).
@@ -48,35 +68,34 @@ def segment_video(workspace: Workspace, *, backend: str, detection_step: int, de
 
     Raises:
         BadInput: no frame can be decoded.
-        ModelUnavailable: the backend's model or device is not there.
+        ModelUnavailable: the device has too little memory.
     """
-    segmenter = create(backend, detection_step=detection_step, device=device)
     recording = workspace.recording()
     timing = frames_artifact.load(workspace.input(FRAMES))
     table, properties = timing.table, timing.properties
     folder = workspace.output(PEOPLE)
-    people: set[int] = set()
+    people: dict[int, str] = {}
     height, width = properties.height, properties.width
-    stream = frames(recording, table, size=(width, height))  # whatever size the first frame that can be decoded has
-    images = workspace.track(stream, total=len(table))
-    with LandmarkRows(folder) as rows:
+    with contextlib.ExitStack() as stack:
+        stream = stack.enter_context(frames(recording, table, size=(width, height)))  # whatever the first frame has
+        rows = stack.enter_context(LandmarkRows(folder))
+        images: Iterable[Frame] = workspace.track(stream, total=len(table))
+        if segmenter.runs_elsewhere:  # three things at once: decoding, the models, and writing
+            images = stack.enter_context(Ahead(images, AHEAD))
+        results: Iterable[TrackFrame] = segmenter.segment(images)
+        if segmenter.runs_elsewhere:
+            results = stack.enter_context(Ahead(results, AHEAD))
         with MaskWriter(workspace.output(MASKS), height=height, width=width) as writer:
-            for tracked in segmenter.segment(images):
-                labels = exclusive_labels(
-                    [(p.id, p.probability, p.origin) for p in tracked.people], height=height, width=width
-                )
-                writer.write(tracked.index, labels)
-                found = people_in(labels)
-                scores = {person.id: person.score for person in tracked.people}
-                people_artifact.save_frame(
-                    folder,
-                    people_artifact.from_geometry(tracked.index, found, height=height, width=width, scores=scores),
-                )
-                people.update(found.ids.tolist())
-                rows.add(tracked)
-        rows.save(workspace.output(LANDMARKS))
+            for result in results:
+                writer.write(result.index, result.labels)
+                described = describe(result)
+                people_artifact.save_frame(folder, described)
+                people |= {one.person: one.class_name for one in described.people}
+                rows.add(result)
+        if segmenter.gives_landmarks:
+            rows.save(workspace.output(LANDMARKS))
     workspace.counts |= calls.counted()
-    workspace.found["people"] = len(people)
+    workspace.found |= count_classes(people.values())
     tally = stream.tally
     if tally.missing or tally.corrupt:
         workspace.warn(
@@ -85,6 +104,25 @@ def segment_video(workspace: Workspace, *, backend: str, detection_step: int, de
         )
     if not people:
         workspace.warn(f"{workspace.video}: nobody was found in {len(table)} frames.")
+
+
+def describe(result: TrackFrame) -> people_artifact.FramePeople:
+    """What json_data says about a frame: of those who have a pixel in its labels."""
+    height, width = result.labels.shape
+    return people_artifact.from_geometry(
+        result.index,
+        people_in(result.labels),
+        height=height,
+        width=width,
+        scores={one.id: one.score for one in result.tracked},
+        class_names={one.id: one.class_name for one in result.tracked},
+    )
+
+
+def count_classes(class_names: Iterable[str]) -> dict[str, int]:
+    """How many there are of each kind, for the manifest: {"people": 3, "bicycle": 1}; people even if there are none."""
+    counts = Counter(class_names)
+    return {"people": counts.pop(people_artifact.PERSON, 0), **dict(sorted(counts.items()))}
 
 
 class LandmarkRows:
@@ -108,12 +146,12 @@ class LandmarkRows:
     def __exit__(self, *exception: object) -> None:
         self._file.close()
 
-    def add(self, tracked: TrackFrame) -> None:
+    def add(self, result: TrackFrame) -> None:
         """Takes the landmarks of everybody in a frame who has some."""
-        for person in tracked.people:
+        for person in result.tracked:
             if (found := person.landmarks) is not None:
                 row = np.zeros((), _ROW)
-                row["frame"], row["person"], row["score"] = tracked.index, person.id, found.score
+                row["frame"], row["person"], row["score"] = result.index, person.id, found.score
                 row["image"], row["world"] = found.image, found.world
                 row["visibility"], row["presence"] = found.visibility, found.presence
                 row["region"] = found.region.x, found.region.y, found.region.side, found.region.angle

@@ -274,7 +274,8 @@ def test_a_scene_with_one_camera_is_complete_without_an_offset_to_find(data: Pat
     [
         (("run", "nowhere", "out"), ExitCode.INPUT_MISSING, "nowhere"),
         (("run", "data", "out", "--scene", "../take"), ExitCode.USAGE, "scene name"),
-        (("run", "data", "out", "--scene", "missing"), ExitCode.SOME_FAILED, "no videos"),
+        (("run", "data", "out", "--scene", "missing", "--backend", "fake"), ExitCode.SOME_FAILED, "no videos"),
+        (("run", "data", "out", "--weights", "none"), ExitCode.MODEL_UNAVAILABLE, "weights fetch --backend embedded"),
         (("run", "data", "out", "--backend", "nothing"), ExitCode.USAGE, "embedded"),
         (("run", "data", "out", "--sam3d-step", "0"), ExitCode.USAGE, "--sam3d-step"),
         (("run", "data", "out", "--no-such-option"), ExitCode.USAGE, "--no-such-option"),

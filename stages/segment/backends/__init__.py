@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from common.errors import ModelUnavailable, UsageError
+from common.artifacts.people import PERSON
+from common.device_names import require
+from common.errors import ModelUnavailable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,76 +16,88 @@ if TYPE_CHECKING:
 
     from common.media.decode import Frame
     from common.models.blazepose_landmarks import Landmarks33
-
-NAMES = ("embedded", "fake")
-"""The backends that `create` knows."""
+    from stages.segment.stage import Options
 
 
 @dataclass(frozen=True, eq=False)
-class TrackedPerson:
-    """One person in one frame.
+class Tracked:
+    """One person, or another thing that was asked for, in one frame.
 
     Attributes:
-        id: 1..65535, constant for a person through the video and never given to somebody else.
-        score: how sure the backend is that this is a person, in [0, 1].
-        probability: (h, w) float32 in [0, 1], that a pixel is the person's, in a box of the frame; 0 outside
-            it. Not exclusive: boxes and probabilities of two people may overlap.
-        origin: the frame's pixel (x0, y0) where the box begins.
+        id: 1..65535, constant through the video and never given to somebody else.
+        score: how sure the backend is of what it is, in [0, 1]; None where it was followed but not detected.
+        class_name: what it is.
         landmarks: the body's landmarks if the backend has them.
     """
 
     id: int
-    score: float
-    probability: NDArray[np.float32]
-    origin: tuple[int, int]
-    landmarks: Landmarks33 | None
+    score: float | None
+    class_name: str = PERSON
+    landmarks: Landmarks33 | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class TrackFrame:
-    """Everybody in one frame, by ascending id.
+    """Everybody in one frame.
 
     Attributes:
         index: of the frame in the video's time table.
         seconds: its PTS.
-        people: who is there; nobody is a valid answer.
+        labels: (H, W) uint16, each pixel the id of whom it belongs to, 0 where nobody is.
+        tracked: by ascending id; nobody is a valid answer. Who has no pixel in `labels` may be here or not.
     """
 
     index: int
     seconds: float
-    people: tuple[TrackedPerson, ...]
+    labels: NDArray[np.uint16]
+    tracked: tuple[Tracked, ...]
 
 
 class VideoSegmenter(Protocol):
-    """Follows all people through a video."""
+    """Follows all people through a video.
+
+    Attributes:
+        gives_landmarks: whether people come with landmarks.
+        runs_elsewhere: whether the models run on another device than the CPU, so that frames are best decoded and
+            results written in the meantime.
+    """
+
+    gives_landmarks: bool
+    runs_elsewhere: bool
 
     def segment(self, frames: Iterable[Frame]) -> Iterator[TrackFrame]:
         """One result per frame, in order; possibly some frames later than the input, in bounded memory."""
         ...
 
 
-def create(name: str, *, detection_step: int = 50, device: str = "auto") -> VideoSegmenter:
+def create(options: Options) -> VideoSegmenter:
     """A backend, with its models loaded.
 
     Args:
-        name: one of NAMES.
-        detection_step: people are looked for anew at least every so many frames.
-        device: "auto", "cpu" or "cuda".
+        options: of the stage, checked.
 
     Raises:
-        UsageError: there is no such backend, or the step is below 1.
-        ModelUnavailable: its weights or the device are not there.
+        UsageError: the prompt says nothing.
+        ModelUnavailable: its weights, its packages or the device are not there.
     """
-    if detection_step < 1:
-        raise UsageError(f"--detection-step: expected at least 1, got {detection_step}.")
-    if name not in NAMES:
-        raise UsageError(f"--backend: there is no segment backend {name!r}; choose one of {', '.join(NAMES)}.")
-    if device == "cuda":
-        raise ModelUnavailable(f"the segment backend {name} runs on the CPU only. Use --device auto or cpu.")
-    if name == "fake":
+    if options.backend in ("embedded", "fake") and options.device not in ("auto", "cpu"):
+        raise ModelUnavailable(
+            f"the segment backend {options.backend} runs on the CPU only. Use --device auto, or --backend gdino-sam2."
+        )
+    if options.backend == "fake":
         from stages.segment.backends.fake import FakeSegmenter
 
         return FakeSegmenter()
+    if options.backend in ("gdino-sam2", "sam3"):
+        require("torch", "transformers", backend=options.backend)
+    if options.backend == "gdino-sam2":
+        from stages.segment.backends.gdino_sam2 import GdinoSam2Segmenter
+
+        return GdinoSam2Segmenter(options)
+    if options.backend == "sam3":
+        from stages.segment.backends.sam3 import Sam3Segmenter
+
+        return Sam3Segmenter(options)
     from stages.segment.backends.embedded import EmbeddedSegmenter
 
-    return EmbeddedSegmenter(detection_step=detection_step)
+    return EmbeddedSegmenter(detection_step=options.detection_step)

@@ -27,6 +27,9 @@ class EmbeddedSegmenter:
     bystanders of the demo scenes), BlazePose close-ups of which only an upper body or legs are in the picture.
     """
 
+    gives_landmarks = True
+    runs_elsewhere = False
+
     def __init__(self, *, detection_step: int = 50) -> None:
         """Loads the models.
 

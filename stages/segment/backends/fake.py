@@ -16,9 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from common.artifacts.label_geometry import exclusive_labels
 from common.models.blazepose_landmarks import POINTS, SIDE, Landmarks33
 from common.models.regions import Region, paste_back, region_from_points
-from stages.segment.backends import TrackedPerson, TrackFrame
+from stages.segment.backends import Tracked, TrackFrame
 
 if TYPE_CHECKING:
     from common.media.decode import Frame
@@ -56,13 +57,19 @@ _LIMBS = (  # chains of landmarks and how thick they are drawn, metres
 class FakeSegmenter:
     """Two walkers in front of an imagined camera in the middle of the frame."""
 
+    gives_landmarks = True
+    runs_elsewhere = False
+
     def segment(self, frames: Iterable[Frame]) -> Iterator[TrackFrame]:
         """One result per frame, at once; nobody is in frames that are darker than DARK."""
         for frame in frames:
             height, width = frame.image.shape[:2]
             walkers = range(len(_DISTANCES)) if frame.image.mean() >= DARK else ()
-            people = (_person(number, frame.seconds, height=height, width=width) for number in walkers)
-            yield TrackFrame(frame.index, frame.seconds, tuple(person for person in people if person is not None))
+            people = [_person(number, frame.seconds, height=height, width=width) for number in walkers]
+            seen = [person for person in people if person is not None]
+            masks = [(tracked.id, probability, origin) for tracked, probability, origin in seen]
+            labels = exclusive_labels(masks, height=height, width=width)
+            yield TrackFrame(frame.index, frame.seconds, labels, tuple(tracked for tracked, _, _ in seen))
 
 
 def body_at(seconds: float, *, walker: int) -> NDArray[np.float64]:
@@ -117,8 +124,10 @@ def _limb(length: float, swing: float) -> NDArray[np.float64]:
     return length * np.array([0.0, math.cos(swing), -math.sin(swing)])
 
 
-def _person(walker: int, seconds: float, *, height: int, width: int) -> TrackedPerson | None:
-    """A walker as seen by the camera; None if the frame is too small to show a single pixel."""
+def _person(
+    walker: int, seconds: float, *, height: int, width: int
+) -> tuple[Tracked, NDArray[np.float32], tuple[int, int]] | None:
+    """A walker as seen by the camera, with the mask and its top left corner; None if not a single pixel shows."""
     world, place = body_at(seconds, walker=walker), place_at(seconds, walker=walker)
     focal, centre = FOCAL * max(height, width), np.array([(width - 1) / 2, (height - 1) / 2])
     in_camera = world + place
@@ -142,7 +151,7 @@ def _person(walker: int, seconds: float, *, height: int, width: int) -> TrackedP
         region=region,
         next_region=region,
     )
-    return TrackedPerson(walker + 1, 1.0, probability, origin, landmarks)
+    return Tracked(walker + 1, 1.0, landmarks=landmarks), probability, origin
 
 
 def _silhouette(image: NDArray[np.float64], region: Region, pixels_per_metre: float) -> NDArray[np.float32]:

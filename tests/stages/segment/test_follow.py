@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from common.artifacts.label_geometry import people_in
 from stages.segment.follow import MOST_HELD, follow
 from stages.segment.key_frames import KeyFrames
 from stages.segment.tracker import Tracker
@@ -19,7 +20,7 @@ def owners(world, results):
     """For each id the set of people (numbers in the world) on whom it ever was, and its frames."""
     on, frames = {}, {}
     for result in results:
-        for person in result.people:
+        for person in result.tracked:
             hips = person.landmarks.image[[23, 24]].mean(axis=0)
             gaps = {n: np.hypot(*(world.people[n].path[result.index] - hips)) for n in world.visible(result.index)}
             on.setdefault(person.id, set()).add(min(gaps, key=gaps.get) if gaps else None)
@@ -109,13 +110,13 @@ def test_a_false_detection_of_two_frames_is_not_published():
 def test_nobody_is_an_answer():
     results = run(World([], 25))
     assert len(results) == 25
-    assert all(r.people == () for r in results)
+    assert all(r.tracked == () for r in results)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3])
 def test_a_video_shorter_than_the_proof_still_shows_who_is_in_all_of_it(frames):
     results = run(World([Person(walk(frames, 100, 110), RED)], frames))
-    assert [len(r.people) for r in results] == [1] * frames
+    assert [len(r.tracked) for r in results] == [1] * frames
 
 
 def test_a_fast_person_is_detected_more_often_than_a_slow_one():
@@ -155,23 +156,21 @@ def test_results_lag_behind_by_a_bounded_number_of_frames():
         assert len(taken) - expected <= MOST_HELD + 1
 
 
-def test_the_probability_covers_the_person():
+def test_the_labels_cover_the_person():
     world = World([Person(walk(10, 200, 200), RED)], 10)
-    person = run(world)[5].people[0]
-    x0, y0 = person.origin
-    h, w = person.probability.shape
-    assert person.probability.dtype == np.float32
-    assert x0 < 200 < x0 + w
-    assert y0 < 120 < y0 + h
-    assert person.probability[120 - y0, 200 - x0] == 1.0
-    assert 80 < h < 120, h
-    assert 25 < w < 45, w
+    labels = run(world)[5].labels
+    found = people_in(labels)
+    assert (labels.dtype, found.ids.tolist()) == (np.uint16, [1])
+    assert labels[120, 200] == 1
+    x1, y1, x2, y2 = found.boxes[0]
+    assert 80 < y2 - y1 < 120, found.boxes
+    assert 15 < x2 - x1 < 45, found.boxes
 
 
 def test_the_same_frames_give_the_same_result():
     def digest():
         world = World([Person(walk(60, 100, 300), RED), Person(walk(60, 300, 100), WHITE)], 60)
-        return [(r.index, [(p.id, p.origin, p.probability.tobytes()) for p in r.people]) for r in run(world)]
+        return [(r.index, [p.id for p in r.tracked], r.labels.tobytes()) for r in run(world)]
 
     assert digest() == digest()
 

@@ -5,8 +5,10 @@ import numpy as np
 from common.artifacts import landmarks as landmarks_artifact
 from common.models.blazepose_landmarks import Landmarks33
 from common.models.regions import Region
-from stages.segment.backends import TrackedPerson, TrackFrame
+from stages.segment.backends import Tracked, TrackFrame
 from stages.segment.publish import _ROW, LandmarkRows
+
+LABELS = np.zeros((2, 2), np.uint16)
 
 
 def seen(person, frame):
@@ -26,15 +28,14 @@ def seen(person, frame):
 
 
 def people(frame, *ids):
-    probability = np.ones((1, 1), np.float32)
-    return tuple(TrackedPerson(i, 0.75, probability, (0, 0), seen(i, frame)) for i in ids)
+    return tuple(Tracked(i, 0.75, landmarks=seen(i, frame)) for i in ids)
 
 
 def test_rows_are_sorted_by_person_then_frame_and_hold_what_was_seen(tmp_path):
     with LandmarkRows(tmp_path) as rows:
-        rows.add(TrackFrame(4, 0.1, people(4, 1, 3)))
-        rows.add(TrackFrame(5, 0.2, ()))
-        rows.add(TrackFrame(6, 0.3, people(6, 1, 2, 3)))
+        rows.add(TrackFrame(4, 0.1, LABELS, people(4, 1, 3)))
+        rows.add(TrackFrame(5, 0.2, LABELS, ()))
+        rows.add(TrackFrame(6, 0.3, LABELS, people(6, 1, 2, 3)))
         rows.save(tmp_path / "landmarks.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["landmarks.npz"], "nothing else is left"
     loaded = landmarks_artifact.load(tmp_path / "landmarks.npz")

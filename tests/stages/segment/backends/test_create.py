@@ -1,19 +1,57 @@
 import pytest
 
-from common.errors import ModelUnavailable, UsageError
+from common.errors import ModelUnavailable
+from common.stage import option_specs
 from stages.segment.backends import create
+from stages.segment.stage import BACKENDS, STAGE, Options
 
 
-def test_an_unknown_backend_is_a_usage_error_that_lists_the_known_ones():
-    with pytest.raises(UsageError, match="embedded, fake"):
-        create("sam9")
+@pytest.mark.parametrize("backend", ["embedded", "fake"])
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
+def test_backends_of_the_cpu_refuse_another_device_and_name_one_that_takes_it(backend, device):
+    with pytest.raises(ModelUnavailable, match=r"runs on the CPU only.*gdino-sam2"):
+        create(Options(backend=backend, device=device))
 
 
-def test_a_step_below_one_is_a_usage_error():
-    with pytest.raises(UsageError, match="at least 1, got 0"):
-        create("fake", detection_step=0)
+@pytest.mark.parametrize(
+    ("options", "models"),
+    [
+        (Options(), ("blazepose-detector", "blazepose-heavy", "movenet-multipose")),
+        (Options(backend="fake"), ()),
+        (Options(backend="gdino-sam2"), ("grounding-dino-tiny", "sam2.1-hiera-large")),
+        (
+            Options(backend="gdino-sam2", detector="grounding-dino-base", tracker="sam2.1-hiera-small"),
+            ("grounding-dino-base", "sam2.1-hiera-small"),
+        ),
+        (
+            Options(backend="gdino-sam2", sam2_implementation="sam2"),
+            ("grounding-dino-tiny", "sam2.1-hiera-large-original"),
+        ),
+        (Options(backend="sam3"), ("sam3",)),
+    ],
+)
+def test_each_backend_names_its_models(options, models):
+    assert STAGE.weights(options) == models
 
 
-def test_a_gpu_that_cannot_be_used_is_said_so():
-    with pytest.raises(ModelUnavailable, match="CPU only"):
-        create("embedded", device="cuda")
+def test_only_backends_of_the_gpu_take_one_and_only_if_they_may():
+    assert [b for b in ("embedded", "gdino-sam2", "sam3", "fake") if STAGE.uses_gpu(Options(backend=b))] == [
+        "gdino-sam2",
+        "sam3",
+    ]
+    assert not STAGE.uses_gpu(Options(backend="sam3", device="cpu"))
+
+
+def test_versions_of_torch_count_only_where_torch_runs():
+    assert STAGE.model_packages(Options()) == ()
+    assert STAGE.model_packages(Options(backend="sam3")) == ("torch", "transformers")
+    assert "SAM-2" in STAGE.model_packages(Options(backend="gdino-sam2", sam2_implementation="sam2"))
+
+
+def test_options_that_a_backend_does_not_read_have_no_effect():
+    every = {spec.name for spec in option_specs(Options)}
+    read = {backend: every - set(STAGE.without_effect(Options(backend=backend))) for backend in BACKENDS}
+    assert read["fake"] == {"backend"}
+    assert read["embedded"] == {"backend", "detection_step"}
+    assert read["sam3"] == {"backend", "prompt", "precision"}
+    assert read["gdino-sam2"] == every - {"device"}

@@ -4,10 +4,11 @@ import sys
 import numpy as np
 import pytest
 
-from common.artifacts.label_geometry import exclusive_labels
+from common.artifacts.label_geometry import people_in
 from common.media.decode import Frame
 from stages.segment.backends import create
 from stages.segment.backends.fake import FOCAL, body_at, place_at
+from stages.segment.stage import Options
 
 
 def frames(count, *, height=180, width=320, start=0.0, rate=10.0, brightness=100):
@@ -16,18 +17,18 @@ def frames(count, *, height=180, width=320, start=0.0, rate=10.0, brightness=100
 
 
 def test_two_people_are_in_every_frame_with_constant_ids():
-    for result in create("fake").segment(frames(20)):
-        assert [p.id for p in result.people] == [1, 2]
+    for result in create(Options(backend="fake")).segment(frames(20)):
+        assert [p.id for p in result.tracked] == [1, 2]
 
 
 def test_nobody_is_in_black_frames():
-    results = list(create("fake").segment([*frames(2, brightness=7), *frames(2, brightness=8)]))
-    assert [len(result.people) for result in results] == [0, 0, 2, 2]
+    results = list(create(Options(backend="fake")).segment([*frames(2, brightness=7), *frames(2, brightness=8)]))
+    assert [len(result.tracked) for result in results] == [0, 0, 2, 2]
 
 
 def test_landmarks_in_pixels_are_the_projection_of_those_in_metres():
-    for result in create("fake").segment(frames(5)):
-        for walker, person in enumerate(result.people):
+    for result in create(Options(backend="fake")).segment(frames(5)):
+        for walker, person in enumerate(result.tracked):
             points = person.landmarks.world + place_at(result.seconds, walker=walker)
             pixels = points[:, :2] / points[:, 2:] * FOCAL * 320 + (159.5, 89.5)
             np.testing.assert_allclose(person.landmarks.image, pixels, atol=1e-9)
@@ -35,12 +36,10 @@ def test_landmarks_in_pixels_are_the_projection_of_those_in_metres():
 
 def test_the_joints_lie_on_the_silhouette():
     inside = []
-    for result in create("fake").segment(frames(20, height=360, width=640)):
-        for person in result.people:
-            x, y = (
-                person.landmarks.image[[0, 11, 12, 13, 14, 23, 24, 25, 26, 27, 28]].round().astype(int) - person.origin
-            ).T
-            inside.append((person.probability[y, x] > 0.5).mean())
+    for result in create(Options(backend="fake")).segment(frames(20, height=360, width=640)):
+        for person in result.tracked:
+            x, y = person.landmarks.image[[0, 11, 12, 13, 14, 23, 24, 25, 26, 27, 28]].round().astype(int).T
+            inside.append((result.labels[y, x] == person.id).mean())
     assert np.mean(inside) > 0.98, f"{np.mean(inside):.3f}"
 
 
@@ -50,10 +49,10 @@ def test_bones_keep_their_length():
 
 
 def test_a_video_that_starts_later_shows_the_same_walk_shifted():
-    early = list(create("fake").segment(frames(20)))
-    late = list(create("fake").segment(frames(10, start=1.0)))
-    np.testing.assert_array_equal(early[10].people[0].probability, late[0].people[0].probability)
-    np.testing.assert_array_equal(early[13].people[1].landmarks.world, late[3].people[1].landmarks.world)
+    early = list(create(Options(backend="fake")).segment(frames(20)))
+    late = list(create(Options(backend="fake")).segment(frames(10, start=1.0)))
+    np.testing.assert_array_equal(early[10].labels, late[0].labels)
+    np.testing.assert_array_equal(early[13].tracked[1].landmarks.world, late[3].tracked[1].landmarks.world)
 
 
 def test_no_two_moments_of_a_minute_look_alike():
@@ -66,14 +65,15 @@ def test_no_two_moments_of_a_minute_look_alike():
 @pytest.mark.parametrize("size", [(64, 48), (2, 2), (1080, 1920)])
 def test_every_frame_size_gives_a_valid_result(size):
     height, width = size
-    for result in create("fake").segment(frames(2, height=height, width=width)):
-        people = [(p.id, p.probability, p.origin) for p in result.people]
-        assert exclusive_labels(people, height=height, width=width).shape == size
+    for result in create(Options(backend="fake")).segment(frames(2, height=height, width=width)):
+        assert (result.labels.shape, result.labels.dtype) == (size, np.uint16)
+        assert set(people_in(result.labels).ids) <= {one.id for one in result.tracked}
 
 
 def test_choosing_a_backend_imports_no_other():
     code = (
-        "import sys; from stages.segment.backends import create; create('fake');"
+        "import sys; from stages.segment.backends import create; from stages.segment.stage import Options;"
+        "create(Options(backend='fake'));"
         "print(*(m for m in ('onnxruntime', 'ai_edge_litert', 'scipy') if m in sys.modules))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,0 +1,55 @@
+"""A video to measure with: textured, moving a little, of any length; and a workspace in which it is ready for masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from common import harness
+from common.harness import Task
+from common.media.encode import VideoWriter
+from common.published import Published
+from common.storage.local import LocalStorage
+from common.workspace import Workspace
+from stages.frames.stage import STAGE as FRAMES
+from stages.ingest.stage import STAGE as INGEST
+
+RATE = 30.0
+_SCENE, _VIDEO = "clip", "camera"
+_WAVE = 12.0  # grey levels by which a band of light changes what it passes over; enough to keep the encoder busy
+
+
+def images(count: int, *, height: int, width: int) -> Iterator[NDArray[np.uint8]]:
+    """(height, width, 3) uint8 RGB images: a blurred texture, over which a band of light moves."""
+    generator = np.random.default_rng(0)
+    coarse = generator.uniform(40, 215, (max(height // 12, 2), max(width // 12, 2), 3)).astype(np.float32)
+    texture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    across = np.linspace(0, 6 * np.pi, width, dtype=np.float32)
+    for number in range(count):
+        light = _WAVE * np.sin(across - 0.2 * number, dtype=np.float32)
+        yield np.clip(texture + light[None, :, None], 0, 255).astype(np.uint8)
+
+
+def write(folder: Path, count: int, *, height: int, width: int) -> Path:
+    """Encodes such images into the one video of a scene in a data root, FOLDER/clip/camera.mp4."""
+    path = folder / _SCENE / f"{_VIDEO}.mp4"
+    path.parent.mkdir(parents=True)
+    with VideoWriter(path, rate=RATE) as writer:
+        for image in images(count, height=height, width=width):
+            writer.write(image)
+    return path
+
+
+@contextmanager
+def workspace(data: Path, output: Path) -> Iterator[Workspace]:
+    """The unit "segment, of this video": ingest and frames have run; what segment writes is thrown away."""
+    storage, recordings = LocalStorage(output), LocalStorage(data)
+    for stage, video in ((INGEST, None), (FRAMES, _VIDEO)):
+        harness.execute(Task(stage, storage, _SCENE, video, stage.options(), recordings))
+    with storage.attempt(_SCENE, "segment") as attempt:
+        yield Workspace(Published(storage, _SCENE), attempt, stage="segment", video=_VIDEO, data=recordings)

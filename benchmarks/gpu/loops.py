@@ -1,0 +1,140 @@
+"""The loops that are timed: ours without anything around it, ours from file to file, and transformers' own."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession, Sam2VideoModel
+
+from benchmarks.gpu.clip import workspace
+from stages.segment.backends.gdino_sam2 import PromptedSegmenter
+from stages.segment.prompted.driver import DriverSettings
+from stages.segment.prompted.protocols import InstanceDetector, MaskTracker, Outlines
+from stages.segment.prompted.sam2_pictures import Normalisation, Picture
+from stages.segment.publish import publish
+
+PICTURES = 16
+"""Different frames that lie on the device for the bare loops, which take them in turn."""
+
+_KEPT = 16  # frames of outputs that SAM 2 looks back at; what is older is dropped from transformers' session
+
+
+@dataclass(frozen=True)
+class Models:
+    """What is measured.
+
+    Attributes:
+        detector: finds a given number of people.
+        tracker: follows them.
+        device: where both compute.
+        step: frames between two detections.
+    """
+
+    detector: InstanceDetector
+    tracker: MaskTracker[Any]
+    device: torch.device
+    step: int
+
+
+def bare(models: Models, images: Sequence[NDArray[np.uint8]], boxes: NDArray[np.float32], *, frames: int) -> float:
+    """Frames per second of the models alone, on frames that lie on the device already: nothing read, nothing kept."""
+    pictures = [models.tracker.see(image) for image in images]
+    memory = models.tracker.memory()
+    found = models.tracker.outline(pictures[0], boxes)
+    memory.remember(pictures[0], 0, found)
+    with _timed(models.device) as seconds:
+        for index in range(1, frames + 1):
+            memory.follow(pictures[index % len(pictures)], index)
+            if index % models.step == 0:
+                models.detector.detect(images[index % len(images)])
+    return frames / seconds()
+
+
+def from_file(models: Models, data: Path, *, frames: int) -> float:
+    """Frames per second from a video file to mask_data.npz and json_data."""
+    segmenter = PromptedSegmenter(
+        models.detector, models.tracker, settings=DriverSettings(models.step), device=models.device
+    )
+    with tempfile.TemporaryDirectory(prefix="ghost-gpu-") as output, workspace(data, Path(output)) as unit:
+        with _timed(models.device) as seconds:
+            publish(unit, segmenter)
+        return frames / seconds()
+
+
+def ours(tracker: MaskTracker[Any], pictures: Sequence[Picture], given: Outlines, *, frames: int) -> Iterator[Outlines]:
+    """What the tracker finds in each frame after the first, in which masks are given."""
+    memory = tracker.memory()
+    memory.remember(pictures[0], 0, given)
+    for index in range(1, frames + 1):
+        yield memory.follow(pictures[index % len(pictures)], index)
+
+
+def theirs(
+    folder: Path, pictures: Sequence[Picture], given: Outlines, *, frames: int, dtype: torch.dtype
+) -> Iterator[torch.Tensor]:
+    """The same by transformers' model and session, (n, h, w) logits; outputs too old to be looked at are dropped.
+
+    Args:
+        folder: weights in the layout of `save_pretrained`.
+        pictures: frames, taken in turn.
+        given: masks in the first one.
+        frames: how many come after it.
+        dtype: of the weights.
+    """
+    device = pictures[0].pixels.device
+    loader: Any = Sam2VideoModel  # what it returns is typed as something that cannot be moved to a device
+    model = loader.from_pretrained(folder, dtype=dtype, local_files_only=True).to(device).eval()
+    side, normalised = pictures[0].pixels.shape[-1], Normalisation(device, dtype)
+    session = Sam2VideoInferenceSession(
+        video=None, video_height=side, video_width=side, inference_device=device, dtype=dtype
+    )
+    masks = torch.nn.functional.interpolate(
+        given.logits[:, None].float(), size=(side, side), mode="bilinear", align_corners=False
+    )
+    session.add_new_frame(normalised(pictures[0])[0], frame_idx=0)
+    for row, number in enumerate(given.numbers):
+        session.add_mask_inputs(session.obj_id_to_idx(number), 0, (masks[row : row + 1] > 0).to(dtype))
+    session.obj_with_new_inputs = list(given.numbers)
+    model(inference_session=session, frame_idx=0)
+    frames_seen: dict[int, Any] = session.processed_frames or {}
+    for index in range(1, frames + 1):
+        output = model(inference_session=session, frame=normalised(pictures[index % len(pictures)])[0], frame_idx=index)
+        for outputs in session.output_dict_per_obj.values():
+            outputs["non_cond_frame_outputs"].pop(index - _KEPT, None)
+        frames_seen[index] = None
+        yield output.pred_masks[:, 0]
+
+
+def rate(results: Iterator[object], device: torch.device, *, frames: int, warm: int) -> float:
+    """Frames per second of an iterator, after its first `warm` items."""
+    for _ in range(warm):
+        next(results)
+    with _timed(device) as seconds:
+        for _ in results:
+            pass
+    return (frames - warm) / seconds()
+
+
+@contextmanager
+def _timed(device: torch.device) -> Iterator[Any]:
+    """Wall-clock seconds of a block, the device's work included, as a function to be called after it."""
+    took = [0.0]
+    _wait(device)
+    start = time.perf_counter()
+    yield lambda: took[0]
+    _wait(device)
+    took[0] = time.perf_counter() - start
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

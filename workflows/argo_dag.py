@@ -12,8 +12,8 @@ from typing import Any
 from common.artifacts import PREVIEW, SCENE
 from common.stage import Stage, Unit
 from workflows import pipeline
-from workflows.argo_expressions import computed, is_true, value_of
-from workflows.parameters import without_models
+from workflows.argo_expressions import computed, is_true, texts, value_of
+from workflows.parameters import backends
 
 MAIN = "main"
 VIDEO = "video"
@@ -94,6 +94,8 @@ def _any(task: str, ways: Sequence[str]) -> str:
 
 
 def _some_model(stages: Sequence[Stage]) -> str:
-    """A condition: whether the chosen backend runs any model."""
-    without = without_models(stages)
-    return computed(" && ".join(f'{value_of("backend")} != "{choice}"' for choice in without) or "true")
+    """A condition: whether one of the chosen backends runs a model."""
+    chosen = [
+        f"{value_of(found.parameter)} not in {texts(found.without_models)}" for found in backends(stages).values()
+    ]
+    return computed(" || ".join(chosen) or "false")

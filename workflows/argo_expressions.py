@@ -6,6 +6,9 @@ A value is pasted only where it is an argument by itself. Wherever it would beco
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import click
 
 
@@ -27,6 +30,14 @@ def computed(expression: str) -> str:
     if "}}" in expression or "{{" in expression:
         raise ValueError(f"two braces in a row end or begin a tag: {expression}")
     return f"{{{{={expression}}}}}"
+
+
+def texts(words: Sequence[str]) -> str:
+    """A list of texts inside an expression. Raises ValueError for one that would need escapes."""
+    unsafe = [word for word in words if not re.fullmatch(r"[A-Za-z0-9_.-]+", word)]
+    if unsafe:
+        raise ValueError(f"cannot stand in an expression: {unsafe[0]!r}")
+    return "[" + ", ".join(f'"{word}"' for word in words) + "]"
 
 
 def is_true(name: str) -> str:

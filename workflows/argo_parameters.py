@@ -8,7 +8,7 @@ from pathlib import Path
 
 from common.stage import Stage
 from workflows.parameters import COMMON, IMAGE_PREFIX, Parameter, option_parameters
-from workflows.pipeline import STAGES
+from workflows.pipeline import STAGES, gpu_backends
 
 _PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 _TOLERATIONS = '[{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]'
@@ -30,9 +30,20 @@ def memory_parameter(stage: Stage) -> Parameter:
     )
 
 
+def gpu_memory_parameter(stage: Stage) -> Parameter:
+    """How much memory a pod of a stage gets at its first attempt with a backend that is made for a GPU."""
+    return Parameter(
+        f"gpu-memory-{stage.name}",
+        str(round(stage.resources.gpu_memory_gib * 1024)),
+        "The same with a backend that is made for a GPU; the machine's memory, not the GPU's. [MiB]",
+        (stage.name,),
+    )
+
+
 def engine_parameters(stages: Sequence[Stage] = STAGES) -> tuple[Parameter, ...]:
     """What only a run on Kubernetes takes."""
-    gpu = tuple(stage.name for stage in stages if stage.resources.gpu)
+    on_gpu = [stage for stage in stages if gpu_backends(stage)]
+    gpu = tuple(stage.name for stage in on_gpu)
     cores = max(stage.resources.cpus for stage in stages)
     return (
         Parameter(
@@ -41,8 +52,8 @@ def engine_parameters(stages: Sequence[Stage] = STAGES) -> tuple[Parameter, ...]
         Parameter("image-tag", project_version(), "Tag of the images."),
         Parameter(
             "gpu-image-tag",
-            project_version(),
-            f"Tag of the images of pods with a use for a GPU; with gpus: {project_version()}-gpu.",
+            f"{project_version()}-gpu",
+            "Tag of the images of pods with a backend that is made for a GPU: those with torch.",
             gpu,
         ),
         Parameter(
@@ -55,15 +66,14 @@ def engine_parameters(stages: Sequence[Stage] = STAGES) -> tuple[Parameter, ...]
             "/data/weights",
             "Where the model files are: a folder of the shared volume, or s3://… (the only place with claim=none).",
         ),
-        Parameter("gpus", "0", "GPUs for each pod that has a use for one; set gpu-image-tag as well.", gpu),
         Parameter(
-            "gpu-tolerations", _TOLERATIONS, "Taints of nodes that pods with a use for GPUs accept: a JSON list.", gpu
+            "gpus", "1", "GPUs for each pod with a backend that is made for one, unless device is cpu; 0: none.", gpu
         ),
-        Parameter(
-            "node-selector", "{}", "Labels that nodes of pods with a use for GPUs must have: a JSON object.", gpu
-        ),
+        Parameter("gpu-tolerations", _TOLERATIONS, "Taints of nodes that pods with a GPU accept: a JSON list.", gpu),
+        Parameter("node-selector", "{}", "Labels that nodes of pods with a GPU must have: a JSON object.", gpu),
         Parameter("cpu", str(cores), "Cores of a pod."),
         *(memory_parameter(stage) for stage in stages),
+        *(gpu_memory_parameter(stage) for stage in on_gpu),
         Parameter("retries", "2", "Further attempts of a pod that was killed, lost its node or met a passing failure."),
         Parameter("stage-deadline", str(_SIX_HOURS), "Longest time that a pod may take. [s]"),
     )

@@ -8,11 +8,12 @@ from typing import Any
 import click
 
 from common.command import stage_command
-from common.stage import Stage
+from common.device_names import REQUIRE_GPU, WITHOUT_CUDA
+from common.stage import Stage, option_specs
 from workflows import cli
-from workflows.argo_expressions import computed, option_argument, pasted, value_of
-from workflows.argo_parameters import argo_parameters, memory_parameter
-from workflows.parameters import CLI_IMAGE, RETRIED
+from workflows.argo_expressions import computed, option_argument, pasted, texts, value_of
+from workflows.argo_parameters import argo_parameters, gpu_memory_parameter, memory_parameter
+from workflows.parameters import CLI_IMAGE, RETRIED, backends, parameter_name
 from workflows.pipeline import STAGES
 
 CLAIM_VOLUME = "data"
@@ -22,6 +23,7 @@ SCRATCH_SIZE = "64Gi"  # a limit, not a reservation: recordings from S3 and atte
 SHARED_MEMORY_VOLUME = "shared-memory"
 SHARED_MEMORY_SIZE = "1Gi"  # counts as memory of the pod
 S3_SECRET = "ghost-s3"  # noqa: S105 - the name of a Secret, whose keys are AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL and so on
+HUB_SECRET = "ghost-hub"  # noqa: S105 - likewise; its key is HF_TOKEN, for models that are gated
 GPU = "nvidia.com/gpu"
 CONTAINER = "main"  # what Argo calls the user's container
 
@@ -45,7 +47,10 @@ class Pod:
         memory: expression for the MiB of its first attempt.
         first_memory: what that is unless the user says otherwise.
         words: arguments that choose a command of the module.
-        gpu: whether it may use GPUs.
+        stage: whose options the command takes; None for those of all.
+        secrets: whose keys are its environment, if they are there.
+        made_for_gpu: expression that is true if its backend is made for a GPU; "" if it has no such backends.
+        on_gpu: expression that is true if it shall run on one; likewise.
     """
 
     name: str
@@ -55,20 +60,31 @@ class Pod:
     memory: str
     first_memory: str
     words: tuple[str, ...] = ()
-    gpu: bool = False
+    stage: Stage | None = None
+    secrets: tuple[str, ...] = (S3_SECRET,)
+    made_for_gpu: str = ""
+    on_gpu: str = ""
 
 
 def stage_pod(stage: Stage) -> Pod:
     """The pod that runs one unit of a stage."""
     memory = memory_parameter(stage)
+    amount, made_for_gpu, on_gpu = f"asInt({value_of(memory.name)})", "", ""
+    found = backends().get(stage.name)
+    if found is not None and found.gpu:
+        made_for_gpu = f"{value_of(found.parameter)} in {texts(found.gpu)}"
+        on_gpu = f"{made_for_gpu} && {value_of(parameter_name(stage, 'device'))} not in {texts(WITHOUT_CUDA)}"
+        amount = f"({made_for_gpu} ? asInt({value_of(gpu_memory_parameter(stage).name)}) : {amount})"
     return Pod(
         name=stage.name,
         image=stage.name,
         module=f"stages.{stage.name}",
         command=stage_command(stage),
-        memory=f"asInt({value_of(memory.name)})",
+        memory=amount,
         first_memory=str(memory.default),
-        gpu=stage.resources.gpu,
+        stage=stage,
+        made_for_gpu=made_for_gpu,
+        on_gpu=on_gpu,
     )
 
 
@@ -78,8 +94,9 @@ def weights_pod() -> Pod:
         name="weights",
         image=CLI_IMAGE,
         module="workflows",
-        words=("weights", "fetch"),
-        command=cli.weights_fetch,
+        words=("weights", "for-run"),
+        command=cli.weights_for_run,
+        secrets=(S3_SECRET, HUB_SECRET),
         memory=str(_WEIGHTS_MEMORY),
         first_memory=str(_WEIGHTS_MEMORY),
     )
@@ -114,17 +131,19 @@ def _failures() -> str:
     return computed(f'len({name}) <= {_MOST_FAILURES} ? {name} : "more failed pods than fit here: see argo get"')
 
 
-def arguments(command: click.Command) -> list[str]:
-    """Every option of a command that stands for something the workflow knows, each as one argument."""
+def arguments(pod: Pod) -> list[str]:
+    """Every option of a pod's command that stands for something the workflow knows, each as one argument."""
     known = {
         "video": "{{inputs.parameters.video}}",
         "engine-status": "{{workflow.status}}",
         "engine-failures": _failures(),
     }
+    own = {} if pod.stage is None else {spec.flag[2:]: spec.name for spec in option_specs(pod.stage.options)}
     found = []
-    for name, option in options_of(command).items():
-        if name in _NAMES:
-            found.append(option_argument(option, pasted(name), name))
+    for name, option in options_of(pod.command).items():
+        parameter = name if pod.stage is None or name not in own else parameter_name(pod.stage, own[name])
+        if parameter in _NAMES:
+            found.append(option_argument(option, pasted(parameter), parameter))
         elif name in known:
             found.append(f"--{name}={known[name]}")
     return found
@@ -137,7 +156,7 @@ def leaf(pod: Pod) -> dict[str, Any]:
         template["inputs"] = {"parameters": [{"name": "video"}]}
     template["activeDeadlineSeconds"] = pasted("stage-deadline")
     template["retryStrategy"] = _retries()
-    if pod.gpu:  # the parameter replaces it; it stands here so that the file says what a GPU pod is
+    if pod.on_gpu:  # the patch replaces it; it stands here so that the file says what a GPU pod is
         template["tolerations"] = [{"key": GPU, "operator": "Exists", "effect": "NoSchedule"}]
     template["podSpecPatch"] = _resources_patch(pod)
     template["container"] = _container(pod)
@@ -161,19 +180,30 @@ def _retries() -> dict[str, Any]:
 
 
 def _resources_patch(pod: Pod) -> str:
-    """What Kubernetes wants as a quantity and Argo takes from a parameter only in a patch: JSON, in readable lines."""
+    """What Kubernetes wants as a quantity and Argo takes from a parameter only in a patch: JSON, in readable lines.
+
+    A pod whose backend runs on the CPU keeps away from GPUs and from the nodes that are reserved for them. One that got
+    a GPU and cannot use it fails, rather than be at work on the CPU until its deadline.
+    """
     cpu = _quantity("cpu", f"asFloat({value_of('cpu')})")
     memory = _quantity("memory", f"{pod.memory} * (asInt(retries) + 1)", unit="Mi")
-    gpu = ", " + _quantity(GPU, f"asInt({value_of('gpus')})") if pod.gpu else ""
-    nodes = "".join(
-        f',\n "{field}": {computed(f"fromJSON({value_of(name)})")}'
-        for field, name in (("tolerations", "gpu-tolerations"), ("nodeSelector", "node-selector"))
-        if pod.gpu
-    )
+    gpu = nodes = environment = ""
+    if pod.on_gpu:
+        gpus = f"asInt({value_of('gpus')})"
+        gpu = ",\n    " + _quantity(GPU, f"{pod.on_gpu} ? {gpus} : 0")
+        required = computed(f"{pod.on_gpu} && {gpus} > 0 ? 1 : 0")
+        environment = f',\n  "env": [{{"name": "{REQUIRE_GPU}", "value": "{required}"}}]'
+        nodes = "".join(
+            f',\n "{field}": {computed(f"fromJSON({pod.on_gpu} ? {value_of(name)} : {otherwise})")}'
+            for field, name, otherwise in (
+                ("tolerations", "gpu-tolerations", "'[]'"),
+                ("nodeSelector", "node-selector", "'{ }'"),
+            )
+        )
     return (
         f'{{"containers": [{{"name": "{CONTAINER}", "resources": {{\n'
-        f'  "requests": {{{cpu}, {memory}}},\n'
-        f'  "limits": {{{cpu}, {memory}{gpu}}} }} }}]{nodes}\n}}'
+        f'  "requests": {{{cpu},\n    {memory}}},\n'
+        f'  "limits": {{{cpu},\n    {memory}{gpu}}} }}{environment} }}]{nodes}\n}}'
     )
 
 
@@ -183,19 +213,21 @@ def _quantity(name: str, expression: str, *, unit: str = "") -> str:
 
 def _container(pod: Pod) -> dict[str, Any]:
     mounts = {CLAIM_VOLUME: CLAIM_FOLDER, SCRATCH_VOLUME: "/tmp"}  # noqa: S108 - an empty volume of the pod
-    if pod.gpu:
+    if pod.on_gpu:
         mounts[SHARED_MEMORY_VOLUME] = "/dev/shm"  # noqa: S108 - workers of torch exchange tensors here
     cpu = next(parameter.default for parameter in argo_parameters() if parameter.name == "cpu")
     requests = {"cpu": str(cpu), "memory": f"{pod.first_memory}Mi"}
-    tag = pasted("gpu-image-tag" if pod.gpu else "image-tag")
+    tag = pasted("image-tag")
+    if pod.made_for_gpu:
+        tag = computed(f"{pod.made_for_gpu} ? {value_of('gpu-image-tag')} : {value_of('image-tag')}")
     return {
         "image": f"{pasted('image-prefix')}{pod.image}:{tag}",
         "imagePullPolicy": "IfNotPresent",
         "command": ["python3", "-m", pod.module],
-        "args": [*pod.words, *arguments(pod.command)],
+        "args": [*pod.words, *arguments(pod)],
         "env": [{"name": name, "value": value} for name, value in _ENVIRONMENT.items()],
-        "envFrom": [{"secretRef": {"name": S3_SECRET, "optional": True}}],
-        "resources": {"requests": requests, "limits": {**requests, GPU: "0"} if pod.gpu else dict(requests)},
+        "envFrom": [{"secretRef": {"name": name, "optional": True}} for name in pod.secrets],
+        "resources": {"requests": requests, "limits": {**requests, GPU: "0"} if pod.on_gpu else dict(requests)},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -25,14 +25,12 @@ from workflows import pipeline
 from workflows.units import Asked, Request, is_complete, stage_options
 
 _LOG = logging.getLogger("ghost")
-_ORIGINAL_ONLY = {  # options of the original ghost that name models which the chosen backends do not use
-    "sam2-checkpoint": "SAM 2 checkpoint",
-    "model-cfg": "SAM 2 model configuration",
-    "gdino-model-id": "Grounding DINO model",
-    "box-threshold": "Grounding DINO box threshold",
-    "sam3d-hf-repo": "SAM 3D Body repository",
+_ORIGINAL_ONLY = {  # options of the original ghost that say where models are, and what says so here
+    "sam2-checkpoint": "SAM 2 is chosen by --tracker",
+    "model-cfg": "SAM 2 is chosen by --tracker",
+    "gdino-model-id": "Grounding DINO is chosen by --detector",
+    "sam3d-hf-repo": "SAM 3D Body is fetched by `ghost weights fetch --backend sam3d-body`",
 }
-_OWN = ("backend",)  # spelled by hand below because it can name a stage
 
 
 @click.group(context_settings=dict(CONTEXT))
@@ -54,7 +52,8 @@ def ghost() -> None:
     "backends",
     multiple=True,
     metavar="[STAGE=]NAME",
-    help="Models to use: embedded (CPU), fake (tests). For one stage: segment=fake.",
+    help="Models to use, in every stage that has them under that name: embedded (CPU), fake (tests), gdino-sam2 … "
+    "For one stage: --segment-backend=NAME, or --backend segment=NAME.",
 )
 @click.option("--vis", is_flag=True, help="Also write <video>/segmentation.mp4 with masks, ids and skeletons.")
 @click.option(
@@ -63,6 +62,13 @@ def ghost() -> None:
     default=None,
     metavar="N",
     help="Processes at once. [default: one per core, as far as memory allows]",
+)
+@click.option(
+    "--gpus",
+    type=click.IntRange(0),
+    default=None,
+    metavar="N",
+    help="GPUs to spread videos over, one process on each; 0: none. [default: all that can be seen]",
 )
 @click.option("--force", is_flag=True, help="Run everything again, even what is up to date.")
 @click.pass_context
@@ -78,6 +84,7 @@ def run(
     backends: tuple[str, ...],
     vis: bool,
     jobs: int | None,
+    gpus: int | None,
     force: bool,
     **values: Any,  # noqa: ANN401 - options of the stages, and the original's
 ) -> int:
@@ -93,6 +100,8 @@ def run(
     """  # noqa: D301 - click reads the \b that Python makes of it
     from workflows.display import Display, summary
     from workflows.local import LocalRun
+    from workflows.machine import default_jobs, memory_gib, usable_cores
+    from workflows.run_needs import check_run
 
     data = open_storage(_one_of(data_root, data_option, "DATA_ROOT"))
     output = open_storage(_one_of(output_dir, output_option, "OUTPUT_DIR"))
@@ -100,17 +109,11 @@ def run(
     stages = _stages(vis, options)
     chosen = choose_scenes(data, wanted=scenes, first=first)
     check_writable(output)
+    check_run(Asked(data, output, options, stages), chosen.accepted, force=force)
     _share_scratch(data, output)
-    request = Request(
-        data,
-        output,
-        options,
-        stages,
-        chosen.accepted,
-        jobs or default_jobs(usable_cores(), memory_gib()),
-        gpu_count(),
-        force,
-    )
+    found = _gpus(gpus, stages, options)
+    most = jobs or default_jobs(stages, options, cores=usable_cores(), gib=memory_gib(), gpus=found)
+    request = Request(data, output, options, stages, chosen.accepted, most, found, force)
     local = LocalRun(request)
     try:
         with Display(local.units) as display:
@@ -180,27 +183,42 @@ def _stages(vis: bool, options: Mapping[str, Any]) -> tuple[Stage, ...]:
 
 
 def _stage_options(context: click.Context, values: Mapping[str, Any], backends: tuple[str, ...]) -> dict[str, Any]:
-    """The values for options of stages that were given; says so where one has no effect."""
+    """The values for options of stages that were given, by the options' keys; says so where one has no effect."""
     options: dict[str, Any] = {}
+    keys = {spec.name: key for key, (spec, _) in pipeline.all_options().items()}
     for name, value in values.items():
         given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
         spelled = name.replace("_", "-")
         if spelled in _ORIGINAL_ONLY:
             if given:
-                _LOG.warning(
-                    "--%s (%s) is accepted and has no effect: no chosen backend uses it.",
-                    spelled,
-                    _ORIGINAL_ONLY[spelled],
-                )
+                _LOG.warning("--%s is accepted and has no effect: %s.", spelled, _ORIGINAL_ONLY[spelled])
         elif given:
-            options[name] = value
-    stages = pipeline.all_options()["backend"][1]
-    for backend in backends:
+            options[keys[name]] = value
+    return {**_backends(backends), **options}
+
+
+def _backends(given: tuple[str, ...]) -> dict[str, str]:
+    """What --backend stands for: STAGE=NAME for that stage, NAME for every stage that has a backend of that name.
+
+    Raises:
+        UsageError: no stage has it.
+    """
+    choices = {
+        stages[0]: spec.choices for key, (spec, stages) in pipeline.all_options().items() if key.endswith(".backend")
+    }
+    known = ", ".join(dict.fromkeys(choice for names in choices.values() for choice in names))
+    plain: dict[str, str] = {}
+    by_stage: dict[str, str] = {}
+    for backend in given:
         stage, mark, name = backend.rpartition("=")
-        if mark and stage not in stages:
-            raise UsageError(f"--backend {backend}: expected one of {', '.join(stages)} before '=', got {stage!r}.")
-        options[f"{stage}.backend" if mark else "backend"] = name
-    return options
+        if mark and stage not in choices:
+            raise UsageError(f"--backend {backend}: expected one of {', '.join(choices)} before '=', got {stage!r}.")
+        having = [one for one, names in choices.items() if name in names and stage in ("", one)]
+        if not having:
+            there = ", ".join(choices[stage]) if mark else known
+            raise UsageError(f"--backend {backend}: expected one of {there}, got {name!r}.")
+        (by_stage if mark else plain).update({f"{one}.backend": name for one in having})
+    return {**plain, **by_stage}
 
 
 @dataclass(frozen=True)
@@ -261,6 +279,26 @@ def check_writable(output: Storage) -> None:
         raise type(error)(f"{output.uri} cannot be written to: {error}") from error
 
 
+def _gpus(wanted: int | None, stages: Sequence[Stage], options: Mapping[str, Any]) -> tuple[str, ...]:
+    """The GPUs that the run uses; nobody looks for any if no unit would use one.
+
+    Raises:
+        UsageError: there are not as many as wanted.
+    """
+    from common.device_names import REQUIRE_GPU
+    from common.gpus import VARIABLE, visible_gpus
+    from workflows.machine import choose_gpus, may_use_gpus
+
+    if wanted == 0:
+        os.environ |= {VARIABLE: "", REQUIRE_GPU: "0"}  # for the processes of units, where torch would find one
+    if not wanted and (wanted == 0 or not may_use_gpus(stages, options)):
+        return ()
+    chosen = choose_gpus(wanted, visible_gpus())
+    if wanted:
+        os.environ[REQUIRE_GPU] = "1"  # for the same: whoever asks for GPUs does not want the CPU instead
+    return chosen
+
+
 def _share_scratch(*places: Storage) -> None:
     """Lets the processes of a run share what they download: a recording is read by three stages and the report."""
     from common.storage.scratch import FOLDER, Scratch
@@ -270,35 +308,14 @@ def _share_scratch(*places: Storage) -> None:
         os.environ[FOLDER] = str(Scratch().folder)  # gone with this process
 
 
-def usable_cores() -> int:
-    """Cores that this process may use: a scheduler may have given it fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def memory_gib() -> float:
-    """Memory of this machine."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / (1 << 30)
-
-
-def default_jobs(cores: int, gib: float) -> int:
-    """Processes at once: one per core, unless the memory that stages declare does not suffice for that many."""
-    return max(1, min(cores, int(gib / max(stage.resources.memory_gib for stage in pipeline.STAGES))))
-
-
-def gpu_count() -> int:
-    """GPUs that the driver shows, without importing a framework."""
-    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
-
-
 def _add_declared_options() -> None:
-    """Every option of every stage is an option of `ghost run` and `close`; of the first also the original's others."""
-    for command in (run, close):
-        for name, (spec, stages) in pipeline.all_options().items():
-            if name not in _OWN:
-                option = click_option(spec)
-                option.help = f"{option.help} ({', '.join(stages)})"
-                command.params.append(option)
-    for command in (run, weights_fetch, weights_list):
+    """Gives the options of all stages to every command that concerns a run, and the original's others to `run`."""
+    for command in (run, close, weights_for_run, weights_check):
+        for spec, stages in pipeline.all_options().values():
+            option = click_option(spec)
+            option.help = f"{option.help} ({', '.join(stages)})"
+            command.params.append(option)
+    for command in (run, close, weights_fetch, weights_for_run, weights_check, weights_list, weights_pin):
         command.params.append(weights_option())
     for name in _ORIGINAL_ONLY:
         run.params.append(click.Option([f"--{name}"], hidden=True))
@@ -310,24 +327,93 @@ def weights() -> None:
 
 
 @weights.command("fetch")
-@click.option("--backend", metavar="NAME", help="Only the models of this backend. [default: all]")
-def weights_fetch(backend: str | None) -> None:
-    """Download, verify and store the model files that the lock file names."""
+@click.option("--backend", metavar="NAME", help="Only what this backend uses. [default: all that registries have]")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME",
+    help="A model of the Hugging Face Hub, instead of those that the backend uses by default; can be given several "
+    "times. See 'ghost weights list'.",
+)
+def weights_fetch(backend: str | None, models: tuple[str, ...]) -> None:
+    """Download, verify and store the model files that the lock file names.
+
+    Models of the Hugging Face Hub are gigabytes, and are fetched only for a --backend or a --model that is named. What
+    the lock file leaves open of them is recorded at the first fetch, in pins.json, and has to stay as it was. For
+    gated models export HF_TOKEN.
+
+    \b
+    ghost weights fetch
+    ghost weights fetch --backend gdino-sam2
+    ghost weights fetch --backend gdino-sam2 --model sam2.1-hiera-small
+    """  # noqa: D301 - click reads the \b that Python makes of it
     from common.weights.commands import fetch
 
-    for path in fetch(backend):
+    for path in fetch(backend, models):
         _LOG.info("%s", path)
+
+
+@weights.command("for-run")
+@click.option("--backend", "backends", multiple=True, metavar="[STAGE=]NAME", help="As in the run.")
+@click.pass_context
+def weights_for_run(
+    context: click.Context,
+    /,
+    backends: tuple[str, ...],
+    **values: Any,  # noqa: ANN401 - options of the stages
+) -> None:
+    """Fetch what a run with these options needs, and nothing else: give it the options of the run.
+
+    The first step of a run on a cluster, before many processes ask for the same files.
+    """
+    from workflows.run_weights import fetch_for
+
+    for place in fetch_for(pipeline.STAGES, _stage_options(context, values, backends)):
+        _LOG.info("%s", place)
+
+
+@weights.command("check")
+@click.option("--backend", "backends", multiple=True, metavar="[STAGE=]NAME", help="As in the run.")
+@click.pass_context
+def weights_check(
+    context: click.Context,
+    /,
+    backends: tuple[str, ...],
+    **values: Any,  # noqa: ANN401 - options of the stages
+) -> None:
+    """Look whether all that a run with these options needs is there, without a network; exit code 69 if not.
+
+    By names and sizes alone, so that it takes no time. Give it the options of the run.
+    """
+    from workflows.run_needs import check_models
+
+    check_models(pipeline.STAGES, _stage_options(context, values, backends))
 
 
 @weights.command("list")
 def weights_list() -> None:
-    """Show every model file: whether it is here, where it comes from, its licence."""
+    """Show every model: whether it is here, where it comes from, who pinned it, its licence."""
     from common.weights.commands import listing
 
     for row in listing():
-        size = f"{row.size / 1e6:.1f} MB"
-        sys.stdout.write(f"{row.name:<20} {row.state:<9} {size:>8}  {', '.join(row.backends):<10} {row.licence}\n")
-        sys.stdout.write(f"{'':<20} {row.source}; {row.notice}\n{'':<20} {row.file}\n")
+        size = f"{row.size / 1e6:.1f} MB" if row.size else ""
+        gated = "; gated" if row.is_gated else ""
+        sys.stdout.write(f"{row.name:<22} {row.state:<9} {size:>9}  {', '.join(row.backends):<10} {row.licence}\n")
+        sys.stdout.write(f"{'':<22} {row.pinned}{gated}; {row.source}\n{'':<22} {row.notice}\n{'':<22} {row.file}\n")
+
+
+@weights.command("pin")
+@click.option("--backend", metavar="NAME", help="Only the models of this backend.")
+@click.option("--model", "models", multiple=True, metavar="NAME", help="Only this model; can be given several times.")
+def weights_pin(backend: str | None, models: tuple[str, ...]) -> None:
+    """Print models with all that was pinned here, as JSON for "models" in common/weights/lock.json.
+
+    For maintainers: what is there is pinned for everybody, and needs no pins.json.
+    """
+    from common.weights.commands import pin
+
+    sys.stdout.write(json.dumps(pin(backend, models), indent=2) + "\n")
 
 
 _add_declared_options()

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 
 from common import harness
 from common.artifacts import Unit
-from common.errors import BadInput, ExitCode, GhostError, InputMissing, TemporaryFailure, Terminated
+from common.errors import (
+    BadInput,
+    ExitCode,
+    GhostError,
+    InputMissing,
+    ModelUnavailable,
+    TemporaryFailure,
+    Terminated,
+)
 from common.manifest import Manifest, read_failure
 from common.plan import Plan, plan
 from common.published import Published
@@ -88,6 +96,10 @@ def _judge(
         planned = plan(task, published)
     except (Terminated, TemporaryFailure):
         raise  # of the close itself: it can be run again
+    except ModelUnavailable as error:  # here: a result that is there is not to be blamed for it
+        if manifest is None:
+            harness.record_failure(task, error)
+        return _failed(unit, error.exit_code, str(error))
     except GhostError as error:
         harness.record_failure(task, error)
         return _failed(unit, error.exit_code, str(error))

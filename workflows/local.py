@@ -23,6 +23,7 @@ from common.manifest import failure_key, read_failure, read_manifest
 from common.published import Published
 from common.stage import option_specs
 from workflows import pipeline
+from workflows.machine import GpuPlaces, model_threads, usable_cores
 from workflows.unit_process import UnitProcess
 from workflows.units import Request, SceneRun, State, UnitRun, stage_options
 
@@ -41,6 +42,11 @@ class LocalRun:
     _scenes: dict[str, SceneRun] = field(default_factory=dict)
     _events: queue.Queue[Callable[[], None]] = field(default_factory=queue.Queue)
     _processes: dict[int, UnitProcess] = field(default_factory=dict)
+    _gpus: GpuPlaces = field(init=False)
+
+    def __post_init__(self) -> None:
+        threads = model_threads(cores=usable_cores(), jobs=self.request.jobs)
+        self._gpus = GpuPlaces(self.request.gpus, on_cpu=threads)
 
     def run(self) -> None:
         """Works until every unit is over. If it is interrupted, all processes are stopped before it raises."""
@@ -81,12 +87,16 @@ class LocalRun:
             if not unit.to_run and self._settle_without_running(scene, unit):
                 return True
             unit.to_run = True
-            if not self._has_room(unit):
+            if len(self._processes) >= self.request.jobs:
                 return False
-            process = UnitProcess(unit.stage.name, self._arguments(unit))
+            place = self._gpus.take(id(unit), unit.stage, self.request.options)
+            if place is None:
+                return False
+            process = UnitProcess(unit.stage.name, self._arguments(unit), environment=place.environment)
         except Terminated:
             raise  # a signal may arrive anywhere: it is not this unit's failure
         except (GhostError, OSError) as error:
+            self._gpus.leave(id(unit))
             self._fail(scene, unit, error if isinstance(error, GhostError) else from_os_error(error))
             return True
         self._processes[id(unit)] = process
@@ -117,14 +127,6 @@ class LocalRun:
         unit.manifest = manifest
         self._settle(scene, unit, State.UP_TO_DATE, ExitCode.DONE, "")
         return True
-
-    def _has_room(self, unit: UnitRun) -> bool:
-        if len(self._processes) >= self.request.jobs:
-            return False
-        if not unit.stage.resources.gpu or not self.request.gpus:
-            return True
-        on_gpu = sum(other.stage.resources.gpu for other in self.units if other.state is State.RUNNING)
-        return on_gpu < self.request.gpus
 
     def _task(self, unit: UnitRun) -> harness.Task:
         return self.request.task(unit.stage, unit.scene, unit.video)
@@ -174,6 +176,7 @@ class LocalRun:
 
     def _ended(self, scene: SceneRun, unit: UnitRun, code: int, lines: list[str], wall_s: float) -> None:
         del self._processes[id(unit)]
+        self._gpus.leave(id(unit))
         unit.wall_s, scene.published = wall_s, None  # the workspace has changed: look again
         self._write_log(unit, lines)
         try:

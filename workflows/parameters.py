@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from common.errors import ExitCode
-from common.stage import OptionSpec, Stage
-from workflows.pipeline import STAGES, all_options
+from common.stage import OptionSpec, Stage, option_specs
+from workflows.pipeline import STAGES, all_options, gpu_backends
 
 KILLED = 137  # 128 + SIGKILL: out of memory, or the node was wanted by somebody else
 RETRIED = (*(int(code) for code in ExitCode if code.retry), KILLED)
@@ -54,7 +54,10 @@ COMMON = (
 
 
 def option_parameters(stages: Sequence[Stage] = STAGES) -> tuple[Parameter, ...]:
-    """Every option of every stage, once, in the order of the stages."""
+    """Every option of every stage, in the order of the stages.
+
+    What stages declare differently is one parameter for each of them: `segment-backend`, `body-backend`.
+    """
     return tuple(
         Parameter(
             name=spec.flag[2:],
@@ -67,17 +70,41 @@ def option_parameters(stages: Sequence[Stage] = STAGES) -> tuple[Parameter, ...]
     )
 
 
-def parameters_of(stage: Stage) -> tuple[Parameter, ...]:
-    """The parameters that are options of a stage, in the order of its declaration."""
-    return option_parameters((stage,))
+def parameter_name(stage: Stage, option: str, stages: Sequence[Stage] = STAGES) -> str:
+    """The name of the parameter that is an option of a stage: "device", "segment-backend".
+
+    Args:
+        stage: which has it.
+        option: its name there, "sam3d_step" or "sam3d-step".
+        stages: of the run.
+    """
+    name = option.replace("-", "_")
+    options = all_options(stages)
+    spec, _ = options.get(f"{stage.name}.{name}") or options[name]
+    return spec.flag[2:]
 
 
-def without_models(stages: Sequence[Stage] = STAGES) -> tuple[str, ...]:
-    """The backends that run no model, so that no weights are needed for them."""
-    spec, names = all_options(stages)["backend"]
-    users = [stage for stage in stages if stage.name in names]
-    return tuple(
-        choice
-        for choice in spec.choices
-        if not any(stage.weights(stage.make_options({"backend": choice})) for stage in users)
-    )
+@dataclass(frozen=True)
+class Backends:
+    """What the backends of a stage need, as far as the engines have to know.
+
+    Attributes:
+        parameter: the name of the parameter that chooses one.
+        gpu: those that are made for a GPU: they need torch, and more memory than others.
+        without_models: those that need no model files.
+    """
+
+    parameter: str
+    gpu: tuple[str, ...]
+    without_models: tuple[str, ...]
+
+
+def backends(stages: Sequence[Stage] = STAGES) -> dict[str, Backends]:
+    """The backends of the stages that have some, by the stage's name."""
+    found = {}
+    for stage in stages:
+        spec = next((spec for spec in option_specs(stage.options) if spec.name == "backend"), None)
+        if spec is not None:
+            free = [choice for choice in spec.choices if not stage.weights(stage.make_options({"backend": choice}))]
+            found[stage.name] = Backends(parameter_name(stage, "backend", stages), gpu_backends(stage), tuple(free))
+    return found

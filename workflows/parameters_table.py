@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from workflows import slurm
 from workflows.argo_parameters import engine_parameters
 from workflows.parameters import COMMON, Parameter, option_parameters
+from workflows.pipeline import STAGES
 
+_OF_EACH_STAGE = ("memory-", "gpu-memory-")
 _HEAD = ("| parameter | default | what | stages |", "|---|---|---|---|")
 
 
@@ -17,13 +19,24 @@ def shared_table() -> str:
 
 
 def argo_table() -> str:
-    """What only a run with Argo Workflows takes. Amounts of memory, alike for all stages, are one row."""
-    memory = [parameter for parameter in engine_parameters() if parameter.name.startswith("memory-")]
-    amounts = sorted({str(parameter.default) for parameter in memory}, key=int)
-    joined = Parameter("memory-<stage>", " … ".join(amounts), memory[0].help, ("each",))
-    others = [parameter for parameter in engine_parameters() if parameter not in memory]
-    at = next(index for index, parameter in enumerate(others) if parameter.name == "cpu") + 1
-    return table((*others[:at], joined, *others[at:]))
+    """What only a run with Argo Workflows takes. Amounts of memory, alike for all stages, are one row for each kind."""
+    rows: list[Parameter] = []
+    for parameter in engine_parameters():
+        kind = next((kind for kind in _OF_EACH_STAGE if parameter.name.startswith(kind)), None)
+        if kind is None:
+            rows.append(parameter)
+        elif not any(row.name.startswith(kind) for row in rows):
+            rows.append(_joined(kind))
+    return table(rows)
+
+
+def _joined(kind: str) -> Parameter:
+    """One row for the parameters of a kind that each stage has for itself."""
+    found = [parameter for parameter in engine_parameters() if parameter.name.startswith(kind)]
+    amounts = sorted({str(parameter.default) for parameter in found}, key=int)
+    stages = tuple(stage for parameter in found for stage in parameter.stages)
+    every = len(stages) == len(STAGES)
+    return Parameter(f"{kind}<stage>", " … ".join(amounts), found[0].help, ("each",) if every else stages)
 
 
 def slurm_table() -> str:

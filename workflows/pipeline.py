@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 
 from common.stage import OptionSpec, Stage, option_specs
@@ -15,6 +16,8 @@ from stages.sync.stage import STAGE as SYNC
 
 STAGES: tuple[Stage, ...] = (INGEST, FRAMES, SEGMENT, BODY, SYNC, PREVIEW, REPORT)
 """All stages, each after those that it reads from."""
+
+_ALWAYS_BY_STAGE = ("backend",)  # models of one stage are none of another's, even if they should have the same names
 
 
 def upstream(stage: Stage, stages: Sequence[Stage] = STAGES) -> tuple[Stage, ...]:
@@ -47,15 +50,32 @@ def check_order(stages: Sequence[Stage]) -> None:
 
 
 def all_options(stages: Iterable[Stage] = STAGES) -> dict[str, tuple[OptionSpec, tuple[str, ...]]]:
-    """Options of all stages by name: how one is declared, and the names of the stages that have it.
+    """Options of all stages: how one is declared, and the names of the stages that have it.
 
-    Stages that share an option (a backend, a device) declare it alike; its choices are joined.
+    What several stages declare alike (a device) stands once, under its name. What they declare differently, and
+    backends always, stands once for each stage, under "<stage>.<name>" and with the flag --<stage>-<name>.
+
+    Raises:
+        ValueError: two options would have the same flag.
     """
+    declared = [(stage.name, spec) for stage in stages for spec in option_specs(stage.options)]
     found: dict[str, tuple[OptionSpec, tuple[str, ...]]] = {}
-    for stage in stages:
-        for spec in option_specs(stage.options):
-            first, names = found.get(spec.name, (spec, ()))
-            if (first.type, first.default) != (spec.type, spec.default):
-                raise ValueError(f"{stage.name} and {names[0]} declare {spec.flag} differently")
-            found[spec.name] = (first, (*names, stage.name))
+    for stage, spec in declared:
+        sharing = [(name, other) for name, other in declared if other.name == spec.name]
+        if spec.name in _ALWAYS_BY_STAGE or any(other != spec for _, other in sharing):
+            by_stage = dataclasses.replace(spec, name=f"{stage}_{spec.name}")
+            found[f"{stage}.{spec.name}"] = by_stage, (stage,)
+        else:
+            found[spec.name] = spec, tuple(name for name, _ in sharing)
+    flags = [spec.flag for spec, _ in found.values()]
+    twice = sorted({flag for flag in flags if flags.count(flag) > 1})
+    if twice:
+        raise ValueError(f"two different options are called {twice[0]}: rename one of them")
     return found
+
+
+def gpu_backends(stage: Stage) -> tuple[str, ...]:
+    """The backends of a stage that are made for a GPU, wherever they are run; none if it has no backends."""
+    specs = {spec.name: spec for spec in option_specs(stage.options)}
+    choices = specs["backend"].choices if "backend" in specs else ()
+    return tuple(choice for choice in choices if stage.uses_gpu(stage.make_options({"backend": choice})))

@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -31,7 +31,10 @@ _PRELOAD = (
     "workflows.pipeline",
     "common.command",
 )
-_ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")  # as many processes as cores run already
+_ONE_THREAD = (
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+)  # as many processes as cores run already, but for machine.model_threads
 _FORKS = multiprocessing.get_context("forkserver")
 _STATUS = threading.Lock()  # starting a process asks for the status of all others, and a status can be read only once
 
@@ -44,17 +47,19 @@ class UnitProcess:
         log: what it writes to its standard error.
     """
 
-    def __init__(self, stage: str, arguments: Sequence[str]) -> None:
+    def __init__(self, stage: str, arguments: Sequence[str], *, environment: Mapping[str, str] | None = None) -> None:
         """Starts it; the first one starts the server too.
 
         Args:
             stage: name of the stage.
             arguments: of its command.
+            environment: variables that are set in it before anything reads them: which GPU it sees.
         """
         _prepare_server()
         events, event_end = _FORKS.Pipe(duplex=False)
         log, log_end = _FORKS.Pipe(duplex=False)
-        self._process = _FORKS.Process(target=_run, args=(stage, tuple(arguments), event_end, log_end), daemon=True)
+        told = (stage, tuple(arguments), dict(environment or {}), event_end, log_end)
+        self._process = _FORKS.Process(target=_run, args=told, daemon=True)
         with _STATUS:
             self._process.start()
         event_end.close()
@@ -92,8 +97,11 @@ def _lines_of(end: Connection) -> TextIO:
     return os.fdopen(descriptor, encoding="utf-8", errors="replace")
 
 
-def _run(stage: str, arguments: tuple[str, ...], events: Connection, log: Connection) -> None:
+def _run(
+    stage: str, arguments: tuple[str, ...], environment: Mapping[str, str], events: Connection, log: Connection
+) -> None:
     """Runs in the child: becomes the stage's command, with its output going to the parent. Ends with SystemExit."""
+    os.environ.update(environment)  # the server has no torch loaded, which would have looked at it already
     from common.command import run_command, stage_command
     from workflows.pipeline import STAGES
 

@@ -68,7 +68,7 @@ class Asked:
     Attributes:
         data: where the recordings are.
         output: where results go.
-        options: values given for options, by the option's name; per stage where a stage is named ("segment.backend").
+        options: values given for options, by the option's name; for one stage where it is named ("segment.backend").
         stages: the stages that take part, in order.
     """
 
@@ -90,13 +90,13 @@ class Request(Asked):
     Attributes:
         scenes: names, checked.
         jobs: processes at once.
-        gpus: GPUs on this machine.
+        gpus: names of the GPUs to work on, one process on each at a time.
         force: run units even if they are up to date.
     """
 
     scenes: tuple[str, ...]
     jobs: int
-    gpus: int = 0
+    gpus: tuple[str, ...] = ()
     force: bool = False
 
 

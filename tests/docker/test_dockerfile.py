@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tools import build_images
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
@@ -66,18 +70,79 @@ def test_hadolint_has_nothing_to_say():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_sam_2_comes_from_its_authors_at_one_commit_and_without_anything_else():
+# What its instructions do, with programs that only note what they are told
+
+
+def installed(tmp_path: Path, *, stage: str, flavour: str, unpacks: bool = True) -> tuple[int, list[list[str]]]:
+    """Exit code of the instruction that installs packages, and the arguments of every python3 that it runs."""
+    (command,) = (argument for argument in arguments_of("RUN") if "pip install" in argument)
     (source,) = (argument.split("=", 1)[1] for argument in arguments_of("ARG") if argument.startswith("SAM2="))
-    assert re.fullmatch(r"https://github\.com/facebookresearch/sam2/archive/[0-9a-f]{40}\.zip", source)
-    (install,) = (line for line in LINES if '"${SAM2}"' in line)
-    command = install[install.index("SAM2_BUILD_CUDA=0") :]
-    assert "--no-deps" in command
-    assert "--no-build-isolation" in command
-    assert 'if [ "${FLAVOUR}-${STAGE}" = gpu-segment ]' in install
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "build").mkdir()
+    script = tmp_path / "bin" / "python3"
+    fails = "" if unpacks else 'case "$*" in *unpack_sam2*) exit 1;; esac\n'
+    script.write_text(f'#!/bin/sh\nprintf "%s\\t" "$@" >>"$CALLS"; echo >>"$CALLS"\n{fails}', encoding="utf-8")
+    script.chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", "CALLS": str(tmp_path / "calls"), "STAGE": stage,
+        "FLAVOUR": flavour, "SAM2": source,
+    }  # fmt: skip
+    shell = ["sh", "-c", command.replace("/tmp/build", str(tmp_path / "build"))]  # noqa: S108 - in the container
+    done = subprocess.run(shell, env=environment, capture_output=True, timeout=30)
+    calls = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
+    return done.returncode, [line.split("\t")[:-1] for line in calls]
 
 
-def test_an_image_asks_for_no_gpu_unless_it_was_built_for_one():
-    assert "VISIBLE_GPUS=void" in arguments_of("ARG")
-    settings = " ".join(arguments_of("ENV"))
-    assert "NVIDIA_VISIBLE_DEVICES=${VISIBLE_GPUS}" in settings
-    assert "NVIDIA_DRIVER_CAPABILITIES=compute,utility,video" in settings
+@pytest.mark.parametrize(
+    ("stage", "flavour", "has_sam2"),
+    [("segment", "gpu", True), ("segment", "cpu", False), ("body", "gpu", False), ("cli", "cpu", False)],
+)
+def test_sam_2_is_unpacked_by_the_script_that_checks_it_and_in_one_image_alone(
+    tmp_path: Path, stage: str, flavour: str, has_sam2: bool
+):
+    code, calls = installed(tmp_path, stage=stage, flavour=flavour)
+    assert code == 0
+    programs = [Path(words[0]).name for words in calls]
+    assert programs == ["-m", *(["unpack_sam2.py"] if has_sam2 else []), "prune.py"]
+    if has_sam2:
+        _, source, target = calls[1]
+        assert re.fullmatch(r"https://github\.com/facebookresearch/sam2/archive/[0-9a-f]{40}\.zip", source)
+        assert target == "/opt/python"
+
+
+def test_an_image_is_not_built_with_a_sam_2_that_was_refused(tmp_path: Path):
+    code, _ = installed(tmp_path, stage="segment", flavour="gpu", unpacks=False)
+    assert code != 0
+
+
+@pytest.mark.parametrize("flavour", ["cpu", "gpu"])
+def test_no_image_asks_for_a_gpu_however_it_is_built(flavour: str, monkeypatch: pytest.MonkeyPatch):
+    """Where NVIDIA's runtime is the default, it would give all GPUs to pods that asked for none."""
+    told: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        told.append(command)
+        return subprocess.CompletedProcess(command, 0, stdout="1")
+
+    monkeypatch.setattr(build_images.subprocess, "run", run)
+    build_images.build("segment", flavour=flavour, tag="1", base="base", network=None)
+    (command,) = (words for words in told if words[:2] == ["docker", "build"])
+    given = dict(word.split("=", 1) for flag, word in itertools.pairwise(command) if flag == "--build-arg")
+    environment = environment_of_image(given)
+    assert environment["NVIDIA_VISIBLE_DEVICES"] == "void"
+    assert environment["NVIDIA_DRIVER_CAPABILITIES"] == "compute,utility,video"
+    assert environment["GHOST_MODULE"] == "stages.segment", "the test reads what a builder would"
+
+
+def environment_of_image(given: dict[str, str]) -> dict[str, str]:
+    """The environment that the Dockerfile sets with these build arguments: ARG and ENV in order, as a builder does."""
+    known: dict[str, str] = {}
+    environment: dict[str, str] = {}
+    for line in LINES:
+        instruction, _, rest = line.partition(" ")
+        for name, _, value in (word.partition("=") for word in shlex.split(rest) if instruction in ("ARG", "ENV")):
+            text = re.sub(r"\$\{(\w+)\}", lambda found: known.get(found[1], ""), value)
+            known[name] = given.get(name, text) if instruction == "ARG" else text
+            if instruction == "ENV":
+                environment[name] = text
+    return environment

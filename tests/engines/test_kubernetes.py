@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ import yaml
 from tests.engines import scripts
 from tests.engines.argo_engines import Argo, Engine, OurRunner, Submitted
 from tests.engines.kubernetes import Cluster, exit_code, lifetime, most_at_once, started
+from workflows.argo_parameters import project_version
 
 if TYPE_CHECKING:
     from tests.engines.conftest import Scene
@@ -86,13 +88,29 @@ def volume(engine: Engine, scene: Scene) -> Path:
 
 
 def parameters(scene: Scene, **more: str) -> dict[str, str]:
-    return {"scene": scene.name, "backend": "fake"} | {name.replace("_", "-"): value for name, value in more.items()}
+    given = {"scene": scene.name, "segment-backend": "fake", "body-backend": "fake"}
+    return given | {name.replace("_", "-"): value for name, value in more.items()}
+
+
+def fake_made_for_a_gpu(folder: Path) -> Path:
+    """A copy of ghost.yaml in which `fake` is a backend that is made for a GPU: the others need real ones."""
+    document = yaml.safe_load(GHOST.read_text(encoding="utf-8"))
+    for template in document["spec"]["templates"]:
+        if "tolerations" in template:
+            for part, key in ((template, "podSpecPatch"), (template["container"], "image")):
+                as_it_was = part[key]
+                part[key] = re.sub(r'-backend\'\] in \["[^\]]*\]', '-backend\'] in ["fake"]', as_it_was)
+                assert part[key] != as_it_was
+    (file := folder / "gpu.yaml").write_text(yaml.safe_dump(document))
+    return file
 
 
 @pytest.fixture(scope="module")
-def first(engine: Engine, volume: Path, scene: Scene) -> Submitted:
+def first(engine: Engine, volume: Path, scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Submitted:
     """A run of everything, with GPUs where they are of use; 4 pods could be at work at a time."""
-    return engine.submit(GHOST, parameters(scene, vis="true", gpus="1", cpu="0.5"), name=engine.next_name())
+    small = {f"gpu_memory_{stage}": "1024" for stage in ("segment", "body")}
+    given = parameters(scene, vis="true", gpus="1", gpu_image_tag=project_version(), cpu="0.5", **small)
+    return engine.submit(fake_made_for_a_gpu(tmp_path_factory.mktemp("gpu")), given, name=engine.next_name())
 
 
 # --- what the API server says

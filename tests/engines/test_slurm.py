@@ -46,11 +46,12 @@ def submit(
     data: Path,
     output: Path,
     environment: Mapping[str, str] | None = None,
+    driver: Path | None = None,
 ) -> Submitted:
     """Starts the driver as the ordinary user, with the fake backend."""
     given = [f"--data-root={data}", f"--output-root={output}", f"--images={sifs}", "--backend=fake", *arguments]
     before = set((output / "_slurm").glob("*"))
-    done = cluster.run("bash", sifs / DRIVER.name, *given, folder=output, environment=environment)
+    done = cluster.run("bash", driver or sifs / DRIVER.name, *given, folder=output, environment=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     (folder,) = set((output / "_slurm").glob("*")) - before
     return Submitted(folder, done.stdout.strip(), cluster)
@@ -196,14 +197,23 @@ def test_out_of_memory_asks_for_more_and_otherwise_is_recorded(
     assert len(re.findall(r"body +cam0[124] +COMPLETED", log)) == 3
 
 
+def fake_made_for_a_gpu(folder: Path) -> Path:
+    """A copy of the driver in which segment's `fake` is a backend that is made for a GPU: the others need real ones."""
+    as_it_was = DRIVER.read_text(encoding="utf-8")
+    text = re.sub(r"(declare -A GPU_BACKENDS=\()[^)]*", r"\1[segment]=fake", as_it_was)
+    assert text != as_it_was
+    (path := folder / "gpu.sbatch").write_text(text, encoding="utf-8")
+    return path
+
+
 def test_long_lists_are_chunked_and_every_job_has_its_own_gpu(
     cluster: Cluster, sifs: Path, scene: Scene, recordings: Path, output: Path, compare: Callable[[Path], None]
 ):
     shutil.copytree(recordings / scene.name, recordings / "take_02", ignore=shutil.ignore_patterns("cam0[24]*"))
     environment = standing_before_apptainer(CURIOUS, output / "bin")
     run = submit(
-        cluster, sifs, scene.name, "take_02", "--gpus=1", "--vis", "--max-array=4",
-        data=recordings, output=output, environment=environment,
+        cluster, sifs, scene.name, "take_02", "--gpus=1", "--memory=1", "--vis", "--max-array=4",
+        data=recordings, output=output, environment=environment, driver=fake_made_for_a_gpu(output),
     )  # fmt: skip
     assert run.finish(seconds=180) == "COMPLETED", run.log("close")
     assert len(run.units()) == 6

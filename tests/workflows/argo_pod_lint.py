@@ -21,7 +21,7 @@ from tests.engines.argo_runner.tags import fill
 from tests.workflows.argo_parts import EXAMPLES, TAG, Document, leaves, templates
 from tools.lock_requirements import images
 from workflows.cli import ghost
-from workflows.pipeline import STAGES
+from workflows.pipeline import STAGES, gpu_backends
 
 _GPU = "nvidia.com/gpu"
 _KILLED = 137
@@ -31,7 +31,7 @@ _CODES = {1, 2, 126, 127, 134, _KILLED, 139, 255, *(int(code) for code in ExitCo
 
 def pod_findings(document: Document) -> list[str]:
     """Everything that is wrong with the pods of a Workflow or WorkflowTemplate, one line each."""
-    checks = (retries, deadlines, volumes, pictures, gpus, security, arguments)
+    checks = (retries, deadlines, volumes, pictures, gpus, weights, security, arguments)
     return [message for check in checks for message in check(document)]
 
 
@@ -99,22 +99,59 @@ def pictures(document: Document) -> Iterator[str]:
 
 
 def gpus(document: Document) -> Iterator[str]:
-    """Stages with a use for a GPU ask for as many as the user says, tolerate its taint, and have shared memory."""
-    wanted = {stage.name for stage in STAGES if stage.resources.gpu}
+    """Pods with a backend made for a GPU get what belongs to one: GPUs unless device is cpu, and an image with torch.
+
+    With any other backend the same pod gets nothing of it, and keeps away from the nodes that have some.
+    """
     for name, template in leaves(document).items():
-        patch = json.loads(filled(document, template.get("podSpecPatch", "{}"), retries="0", gpus="3"))
-        container = next(iter(patch.get("containers", ())), {})
-        places = {mount["mountPath"] for mount in template["container"]["volumeMounts"]}
-        signs = {
-            "limit": container.get("resources", {}).get("limits", {}).get(_GPU) == "3",
+        stage = next((stage for stage in STAGES if stage.name == name), None)
+        made = gpu_backends(stage) if stage is not None else ()
+        others = {"gpus": "3", "node-selector": '{"gpu": "a100"}', "gpu-image-tag": "1-gpu", f"gpu-memory-{name}": "77"}
+        device = dict.fromkeys(("device", f"{name}-device"), "cpu")
+        cases = [("embedded", {}, False, False)]
+        cases += [(backend, {}, True, True) for backend in made]
+        cases += [(backend, device, False, True) for backend in made]
+        for backend, more, gpu, torch in cases:
+            values = {f"{name}-backend": backend, **others, **more}
+            wanted = {"limit": gpu, "requirement": gpu, "toleration by parameter": gpu, "nodes": gpu}
+            wanted |= {"image": torch, "memory": torch}
+            found = _signs_of_gpu(document, template, values)
+            wrong = [sign for sign, there in wanted.items() if found[sign] != there]
+            yield from (f"{name}: GPU {sign} {'missing' if wanted[sign] else 'without need'}" for sign in wrong)
+        fixed = {
             "default limit": template["container"]["resources"].get("limits", {}).get(_GPU) == "0",
             "toleration": any(entry.get("key") == _GPU for entry in template.get("tolerations", ())),
-            "toleration by parameter": any(entry.get("key") == _GPU for entry in patch.get("tolerations", ())),
-            "shared memory": "/dev/shm" in places,  # noqa: S108
-            "image": filled(document, template["container"]["image"], **{"gpu-image-tag": "1-gpu"}).endswith(":1-gpu"),
+            "shared memory": "/dev/shm" in {mount["mountPath"] for mount in template["container"]["volumeMounts"]},  # noqa: S108
         }
-        wrong = [sign for sign, there in signs.items() if there != (name in wanted)]
-        yield from (f"{name}: GPU {sign} {'missing' if name in wanted else 'without need'}" for sign in wrong)
+        wrong = [sign for sign, there in fixed.items() if there != bool(made)]
+        yield from (f"{name}: GPU {sign} {'missing' if made else 'without need'}" for sign in wrong)
+
+
+def _signs_of_gpu(document: Document, template: Document, values: dict[str, str]) -> dict[str, bool]:
+    """What says, with these parameters, that a pod is for a GPU."""
+    patch = json.loads(filled(document, template.get("podSpecPatch", "{}"), retries="0", **values))
+    container = next(iter(patch.get("containers", ())), {})
+    limits = container.get("resources", {}).get("limits", {})
+    return {
+        "limit": limits.get(_GPU, "0") == "3",
+        "requirement": {"name": "GHOST_REQUIRE_GPU", "value": "1"} in container.get("env", ()),
+        "toleration by parameter": any(entry.get("key") == _GPU for entry in patch.get("tolerations", ())),
+        "nodes": bool(patch.get("nodeSelector")),
+        "image": filled(document, template["container"]["image"], **values).endswith(":1-gpu"),
+        "memory": limits.get("memory") == "77Mi",
+    }
+
+
+def weights(document: Document) -> Iterator[str]:
+    """Every pod that has to know which models a unit uses is told where they are: what was pinned is recorded there."""
+    place = "s3://lab/weights"
+    for name, template in leaves(document).items():
+        module = template["container"]["command"][-1]
+        stage = next((stage for stage in STAGES if f"stages.{stage.name}" == module), None)
+        concerned = stage.uses_models if stage is not None else module == "workflows"
+        given = f"--weights={place}" in filled(document, template["container"]["args"], weights=place)
+        if given != concerned:
+            yield f"{name}: the place of the weights is {'given without need' if given else 'missing'}"
 
 
 def security(document: Document) -> Iterator[str]:

@@ -165,22 +165,78 @@ def test_a_new_stage_finds_its_place_by_what_it_reads():
 
 def test_pods_get_more_memory_at_each_attempt_and_what_the_user_says():
     doc = document()
-    values = {"memory-body": "1500", "gpus": "2", "cpu": "0.5", "node-selector": '{"gpu": "a100"}'}
+    values = {"memory-sync": "1500", "cpu": "0.5"}
     for attempt, amount in enumerate(("1500Mi", "3000Mi", "4500Mi")):
-        text = filled(doc, templates(doc)["body"]["podSpecPatch"], retries=str(attempt), **values)
-        patch = json.loads(text)
+        patch = json.loads(filled(doc, templates(doc)["sync"]["podSpecPatch"], retries=str(attempt), **values))
+        resources = {"cpu": "0.5", "memory": amount}
+        assert patch == {"containers": [{"name": "main", "resources": {"requests": resources, "limits": resources}}]}
+
+
+def patch_of(name: str, **values: str) -> Doc:
+    doc = document()
+    return json.loads(filled(doc, templates(doc)[name]["podSpecPatch"], **values))
+
+
+def test_a_backend_made_for_a_gpu_gets_gpus_their_nodes_and_its_own_memory_at_each_attempt():
+    values = {
+        "segment-backend": "gdino-sam2",
+        "gpus": "2",
+        "gpu-memory-segment": "9000",
+        "node-selector": '{"gpu": "a100"}',
+        "gpu-tolerations": '[{"key": "gpu", "operator": "Exists"}]',
+    }
+    for attempt, amount in enumerate(("9000Mi", "18000Mi", "27000Mi")):
+        patch = patch_of("segment", retries=str(attempt), **values)
         limits = patch["containers"][0]["resources"]["limits"]
-        assert limits == {"cpu": "0.5", "memory": amount, "nvidia.com/gpu": "2"}
-        assert patch["containers"][0]["resources"]["requests"] == {"cpu": "0.5", "memory": amount}
+        assert limits == {"cpu": "1", "memory": amount, "nvidia.com/gpu": "2"}
+        assert patch["containers"][0]["resources"]["requests"] == {"cpu": "1", "memory": amount}
         assert patch["nodeSelector"] == {"gpu": "a100"}
+        assert patch["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
 
 
-@pytest.mark.parametrize("name", ["gpu-tolerations", "node-selector", "gpus", "cpu", "memory-body"])
+@pytest.mark.parametrize(
+    ("values", "gpus", "tag"),
+    [
+        ({}, "0", "1"),
+        ({"segment-backend": "embedded", "gpus": "4"}, "0", "1"),
+        ({"segment-backend": "gdino-sam2"}, "1", "1-gpu"),
+        ({"segment-backend": "sam3"}, "1", "1-gpu"),
+        ({"segment-backend": "sam3", "gpus": "0"}, "0", "1-gpu"),
+        ({"segment-backend": "sam3", "device": "cpu", "segment-device": "cpu"}, "0", "1-gpu"),
+        ({"segment-backend": "sam3", "device": "cuda:0", "segment-device": "cuda:0"}, "1", "1-gpu"),
+        ({"body-backend": "sam3d-body"}, "0", "1"),
+    ],
+    ids=str,
+)
+def test_what_a_stage_gets_of_gpus_depends_on_its_own_backend(values: dict[str, str], gpus: str, tag: str):
+    doc = document()
+    patch = patch_of("segment", **values)
+    assert patch["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == gpus
+    required = {"name": "GHOST_REQUIRE_GPU", "value": "0" if gpus == "0" else "1"}
+    assert patch["containers"][0]["env"] == [required], "who got a GPU does not work on the CPU instead"
+    assert bool(patch["tolerations"]) == (
+        values.get("segment-backend", "embedded") != "embedded" and "cpu" not in values.values()
+    )
+    image = filled(
+        doc, leaves(doc)["segment"]["container"]["image"], **{"image-tag": "1", "gpu-image-tag": "1-gpu"}, **values
+    )
+    assert image == f"ghost-segment:{tag}"
+
+
+@pytest.mark.parametrize("prompt", ["person. bicycle.", "", "a 'big' \"dog\".", "x --force", "$(id) {{y}}"])
+def test_a_prompt_reaches_its_stage_and_the_close_as_it_is(prompt: str):
+    doc = document()
+    for name, module in (("segment", "stages.segment"), ("close", "workflows"), ("weights", "workflows")):
+        told = parsed(module, filled(doc, leaves(doc)[name]["container"]["args"], prompt=prompt))
+        assert told["prompt"] == prompt
+
+
+@pytest.mark.parametrize("name", ["gpu-tolerations", "node-selector", "gpus", "cpu", "gpu-memory-segment"])
 def test_no_value_can_add_to_the_structure_of_a_pod(name: str):
     doc = document()
     inserted = '1"}}}], "hostNetwork": true, "x": [{"y": {"z": "'
     with pytest.raises((WorkflowProblem, ValueError)):  # no number, no JSON
-        filled(doc, templates(doc)["body"]["podSpecPatch"], **{name: inserted})
+        filled(doc, templates(doc)["segment"]["podSpecPatch"], **{"segment-backend": "sam3", name: inserted})
 
 
 def test_without_a_claim_the_shared_folder_is_empty_and_nothing_can_be_lost_in_it():
@@ -219,11 +275,12 @@ def test_a_flag_takes_true_and_false_and_the_stage_refuses_anything_else(value: 
 
 def test_the_exit_handler_is_told_all_that_the_run_was_told_and_how_it_ended():
     doc = document()
-    values = {"smooth": "true", "vis": "true", "max-offset": "7.5", "backend": "fake"}
+    values = {"smooth": "true", "vis": "true", "max-offset": "7.5", "segment-backend": "fake"}
     told = parsed("workflows", filled(doc, leaves(doc)["close"]["container"]["args"], **values))
-    assert (told["smooth"], told["vis"], told["max_offset"], told["backends"]) == (True, True, 7.5, ("fake",))
+    assert (told["smooth"], told["vis"], told["max_offset"]) == (True, True, 7.5)
+    assert (told["segment_backend"], told["body_backend"]) == ("fake", "embedded")
     assert (told["engine_status"], told["engine_failures"]) == ("Succeeded", '"null"')
-    given = {parameter.name.replace("-", "_") for parameter in option_parameters()} - {"backend"}
+    given = {parameter.name.replace("-", "_") for parameter in option_parameters()}
     assert given <= set(told)
 
 
@@ -244,10 +301,34 @@ def test_the_exit_handler_is_told_which_pods_failed_as_long_as_argo_can_pass_tha
     assert given == "more failed pods than fit here: see argo get"
 
 
-def test_models_are_fetched_unless_the_backend_has_none():
+@pytest.mark.parametrize(
+    ("segment", "body", "needed"),
+    [("fake", "fake", "false"), ("fake", "embedded", "true"), ("sam3", "fake", "true"), ("embedded", "fake", "true")],
+)
+def test_models_are_fetched_unless_no_backend_has_any(segment: str, body: str, needed: str):
     condition = task(document(), "main", "weights")["when"]
-    assert filled(document(), condition, backend="fake") == "false"
-    assert filled(document(), condition, backend="embedded") == "true"
+    assert filled(document(), condition, **{"segment-backend": segment, "body-backend": body}) == needed
+
+
+def test_the_models_of_the_chosen_options_are_fetched_and_only_that_pod_has_the_hubs_token():
+    doc = document()
+    values = {"segment-backend": "gdino-sam2", "tracker": "sam2.1-hiera-small"}
+    told = parsed("workflows", filled(doc, leaves(doc)["weights"]["container"]["args"], **values))
+    assert (told["segment_backend"], told["tracker"]) == ("gdino-sam2", "sam2.1-hiera-small")
+    secrets = {
+        name: [entry["secretRef"]["name"] for entry in leaf["container"]["envFrom"]]
+        for name, leaf in leaves(doc).items()
+    }
+    assert secrets.pop("weights") == ["ghost-s3", "ghost-hub"]
+    assert set(map(tuple, secrets.values())) == {("ghost-s3",)}
+
+
+def test_each_stage_is_told_its_own_backend():
+    doc = document()
+    values = {"segment-backend": "sam3", "body-backend": "fake"}
+    for stage, backend in (("segment", "sam3"), ("body", "fake")):
+        told = parsed(f"stages.{stage}", filled(doc, leaves(doc)[stage]["container"]["args"], **values))
+        assert told["backend"] == backend
 
 
 def test_the_preview_is_drawn_when_asked_for():

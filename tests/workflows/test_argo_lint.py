@@ -39,6 +39,13 @@ def replace(doc: Doc, template: str, old: str, new: str) -> None:
     doc["spec"]["templates"][index] = json.loads(text.replace(old, new))
 
 
+def drop(doc: Doc, template: str, argument: str) -> None:
+    """Removes the arguments of a pod that begin like this."""
+    given = container(doc, template)["args"]
+    assert any(word.startswith(argument) for word in given)
+    given[:] = [word for word in given if not word.startswith(argument)]
+
+
 PLANTED: dict[str, tuple[Callable[[Doc], object], str]] = {
     "entrypoint": (lambda d: d["spec"].update(entrypoint="mian"), "entrypoint: no template 'mian'"),
     "exit handler": (lambda d: d["spec"].update(onExit="clos"), "onExit: no template 'clos'"),
@@ -58,7 +65,7 @@ PLANTED: dict[str, tuple[Callable[[Doc], object], str]] = {
         lambda d: replace(d, "body", "inputs.parameters.video", "inputs.parameters.vid"),
         "inputs.parameters.vid",
     ),
-    "name in an expression": (lambda d: replace(d, "body", "asInt(retries)", "asInt(retrys)"), "names 'retrys'"),
+    "name in an expression": (lambda d: replace(d, "sync", "asInt(retries)", "asInt(retrys)"), "names 'retrys'"),
     "output of a later task": (
         lambda d: task(d, "main", "video").update(withParam="{{tasks.sync.outputs.result}}"),
         "'tasks.sync.outputs.result'",
@@ -99,20 +106,38 @@ PLANTED: dict[str, tuple[Callable[[Doc], object], str]] = {
     "volume": (lambda d: container(d, "body")["volumeMounts"][0].update(name="dta"), "no volume 'dta'"),
     "mount": (lambda d: container(d, "body")["volumeMounts"][1].update(mountPath="/data"), "two volumes in one place"),
     "image": (lambda d: replace(d, "body", "}body:", "}bodies:"), "ghost-bodies:0.1.0 is no image"),
-    "latest": (lambda d: replace(d, "body", "{{workflow.parameters.gpu-image-tag}}", "latest"), "pulled for every pod"),
-    "GPU limit": (lambda d: replace(d, "body", '\\"nvidia.com/gpu\\"', '\\"amd.com/gpu\\"'), "GPU limit missing"),
-    "GPU toleration": (lambda d: templates(d)["body"].pop("tolerations"), "GPU toleration missing"),
+    "latest": (lambda d: replace(d, "sync", "{{workflow.parameters.image-tag}}", "latest"), "pulled for every pod"),
+    "GPU limit": (lambda d: replace(d, "segment", '\\"nvidia.com/gpu\\"', '\\"amd.com/gpu\\"'), "GPU limit missing"),
+    "GPU for the CPU": (lambda d: replace(d, "segment", '[\\"cpu\\", ', "["), "GPU limit without need"),
+    "GPU for any backend": (lambda d: replace(d, "segment", "] && ", "] || "), "segment: GPU limit without need"),
+    "GPU not required": (
+        lambda d: replace(d, "body", "GHOST_REQUIRE_GPU", "GHOST_GPU"),
+        "body: GPU requirement missing",
+    ),
+    "GPU required on the CPU": (
+        lambda d: replace(d, "segment", "> 0 ? 1 : 0", ">= 0 ? 1 : 1"),
+        "segment: GPU requirement without need",
+    ),
+    "weights": (lambda d: drop(d, "close", "--weights="), "close: the place of the weights is missing"),
+    "weights of a stage": (lambda d: drop(d, "body", "--weights="), "body: the place of the weights is missing"),
+    "GPU memory": (
+        lambda d: replace(d, "segment", "asInt(workflow.parameters['gpu-memory-segment'])", "1"),
+        "GPU memory missing",
+    ),
+    "GPU toleration": (lambda d: templates(d)["segment"].pop("tolerations"), "GPU toleration missing"),
     "GPU image": (
-        lambda d: replace(d, "body", "parameters.gpu-image-tag", "parameters.image-tag"),
-        "body: GPU image missing",
+        lambda d: replace(d, "segment", "parameters['gpu-image-tag']", "parameters['image-tag']"),
+        "segment: GPU image missing",
     ),
     "GPU image without need": (
         lambda d: replace(d, "sync", "parameters.image-tag", "parameters.gpu-image-tag"),
         "sync: GPU image without need",
     ),
     "GPU without need": (
-        lambda d: templates(d)["sync"].update(podSpecPatch=templates(d)["body"]["podSpecPatch"]),
-        "GPU limit without need",
+        lambda d: templates(d)["sync"].update(
+            podSpecPatch=templates(d)["segment"]["podSpecPatch"].replace("] &&", "] ||")
+        ),
+        "sync: GPU limit without need",
     ),
     "root": (lambda d: d["spec"]["securityContext"].update(runAsUser=0), "runAsUser is not as it should be"),
     "writable root": (

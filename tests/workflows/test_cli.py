@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from common.errors import BadInput, DiskError, InputMissing, TemporaryFailure, UsageError
+from common import gpus
+from common.errors import BadInput, DiskError, InputMissing, ModelUnavailable, TemporaryFailure, UsageError
 from common.storage.local import LocalStorage
-from workflows import cli
+from workflows import cli, local
+from workflows.pipeline import STAGES
 
 
 @pytest.fixture
@@ -128,15 +131,113 @@ def test_the_originals_spelling_with_underscores_is_accepted(monkeypatch: pytest
     _, seen, output = parsed(
         monkeypatch, "--data_root", "in", "--output_dir", "out", "--detection_step", "25", "--sam3d_step", "2",
         "--smooth", "--sam2_checkpoint", "x.pt", "--model_cfg", "y.yaml", "--gdino_model_id", "z",
-        "--box_threshold", "0.3", "--sam3d_hf_repo", "w", "--device", "cpu", "--vis",
+        "--box_threshold", "0.3", "--sam3d_hf_repo", "w", "--vis",
     )  # fmt: skip
     assert "far enough" in output
-    assert seen == {"detection_step": 25, "sam3d_step": 2, "smooth": True, "device": "cpu"}
+    assert seen == {"detection_step": 25, "sam3d_step": 2, "smooth": True, "box_threshold": 0.3}
 
 
-def test_a_backend_can_be_given_for_one_stage(monkeypatch: pytest.MonkeyPatch):
-    _, seen, _ = parsed(monkeypatch, "in", "out", "--backend", "fake", "--backend", "body=embedded")
-    assert seen == {"backend": "fake", "body.backend": "embedded"}
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["--backend", "fake"], {"segment.backend": "fake", "body.backend": "fake"}),
+        (["--backend", "sam3"], {"segment.backend": "sam3"}),
+        (["--backend", "fake", "--backend", "body=embedded"], {"segment.backend": "fake", "body.backend": "embedded"}),
+        (["--backend", "body=embedded", "--backend", "fake"], {"segment.backend": "fake", "body.backend": "embedded"}),
+        (["--body-backend", "embedded", "--backend", "fake"], {"segment.backend": "fake", "body.backend": "embedded"}),
+        (["--segment_backend=gdino-sam2"], {"segment.backend": "gdino-sam2"}),
+    ],
+    ids=" ".join,
+)
+def test_a_backend_is_for_all_stages_that_have_it_and_what_names_a_stage_wins(
+    monkeypatch: pytest.MonkeyPatch, given: list[str], expected: dict[str, str]
+):
+    assert parsed(monkeypatch, "in", "out", *given)[1] == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("nothing", "expected one of embedded, gdino-sam2, sam3"),
+        ("sync=fake", "expected one of segment, body before '=', got 'sync'"),
+        ("body=sam3", "got 'sam3'"),
+    ],
+)
+def test_a_backend_that_no_stage_has_is_a_usage_error(monkeypatch: pytest.MonkeyPatch, given: str, said: str):
+    _, seen, output = parsed(monkeypatch, "in", "out", "--backend", given)
+    assert seen == {}
+    assert "UsageError" in output
+    assert said in output
+
+
+ON_GPU = {"segment.backend": "gdino-sam2"}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One entry each time that somebody looks for GPUs; there are two."""
+    calls: list[int] = []
+
+    def look() -> tuple[str, ...]:
+        calls.append(1)
+        return ("GPU-a", "GPU-b")
+
+    monkeypatch.setattr(gpus, "visible_gpus", look)
+    for variable in ("CUDA_VISIBLE_DEVICES", "GHOST_REQUIRE_GPU"):
+        monkeypatch.setenv(variable, "")  # so that it is put back, whatever it was
+        monkeypatch.delenv(variable)
+    return calls
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"segment.backend": "fake", "body.backend": "fake"}, {**ON_GPU, "device": "cpu"}],
+    ids=str,
+)
+def test_nobody_looks_for_gpus_where_no_unit_would_use_one(asked: list[int], options: dict[str, str]):
+    """A broken GPU makes nvidia-smi hang, which is no business of a run on the CPU."""
+    assert cli._gpus(None, STAGES, options) == ()
+    assert asked == []
+    assert cli._gpus(2, STAGES, options) == ("GPU-a", "GPU-b"), "asked for"
+    assert asked == [1]
+
+
+def test_a_run_with_models_for_gpus_takes_those_that_there_are(asked: list[int]):
+    assert cli._gpus(None, STAGES, ON_GPU) == ("GPU-a", "GPU-b")
+    assert "GHOST_REQUIRE_GPU" not in os.environ, "without a GPU they run on the CPU, and say so"
+    assert cli._gpus(1, STAGES, ON_GPU) == ("GPU-a",)
+    assert os.environ["GHOST_REQUIRE_GPU"] == "1", "whoever asks for a GPU does not want the CPU"
+    with pytest.raises(UsageError, match="--gpus 3: 2 can be seen here"):
+        cli._gpus(3, STAGES, ON_GPU)
+    assert "CUDA_VISIBLE_DEVICES" not in os.environ
+
+
+def test_a_run_without_gpus_hides_those_that_torch_would_find(asked: list[int]):
+    assert cli._gpus(0, STAGES, ON_GPU) == ()
+    assert asked == []
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
+    assert os.environ["GHOST_REQUIRE_GPU"] == "0"
+
+
+def test_a_run_whose_models_are_not_there_ends_before_its_first_unit(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("GHOST_WEIGHTS", str(tmp_path / "none"))
+    monkeypatch.setattr(local.LocalRun, "run", lambda self: pytest.fail("started"))
+    result = CliRunner().invoke(cli.ghost, ["run", str(recordings), str(tmp_path / "out"), "--body-backend=fake"])
+    assert isinstance(result.exception, ModelUnavailable)
+    assert result.exception.exit_code == 69
+    assert "ghost weights fetch --backend embedded" in str(result.exception)
+    assert not (tmp_path / "out" / "kitchen").exists()
+
+
+def test_the_weights_can_be_checked_for_the_options_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("GHOST_WEIGHTS", "elsewhere")
+    check = ["weights", "check", f"--weights={tmp_path}", "--body-backend=fake"]
+    assert CliRunner().invoke(cli.ghost, [*check, "--segment-backend=fake"]).exit_code == 0
+    result = CliRunner().invoke(cli.ghost, [*check, "--segment-backend=sam3"])
+    assert isinstance(result.exception, ModelUnavailable)
+    assert f"sam3 is not in {tmp_path}" in str(result.exception)
 
 
 def test_a_data_root_given_twice_or_not_at_all_is_a_usage_error():
@@ -144,8 +245,3 @@ def test_a_data_root_given_twice_or_not_at_all_is_a_usage_error():
         result = CliRunner().invoke(cli.ghost, ["run", *arguments])
         assert result.exit_code == 2, f"{arguments}: {result.output}"  # click's code; the harness turns it into 64
         assert "DATA_ROOT once" in result.output
-
-
-@pytest.mark.parametrize(("cores", "gib", "jobs"), [(2, 24.0, 2), (64, 8.0, 8), (4, 0.5, 1)])
-def test_as_many_processes_as_cores_unless_memory_is_short(cores: int, gib: float, jobs: int):
-    assert cli.default_jobs(cores, gib) == jobs

@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from common import harness
-from common.errors import BadInput, ExitCode
+from common.artifacts import Unit
+from common.errors import BadInput, ExitCode, ModelUnavailable
 from common.manifest import read_failure
 from common.stage import Stage
+from common.weights.hub_lock import HubFile, HubModel
+from common.weights.lock import weights_lock
+from common.weights.pins import PINS, Pin, render
 from tests.sample_stages import CHAIN, DIARY, HEADS, LISTING, MARKS, TOGETHER, Bench
+from workflows import cli
 from workflows.closing import EngineFailure, close, engine_failures_of
 from workflows.units import Asked, State, UnitRun
 
@@ -102,6 +109,56 @@ def test_versions_of_packages_that_this_image_does_not_have_do_not_matter(
     monkeypatch.setattr("common.fingerprint.version", lambda name: "another")
     assert closed(bench)["marks/cam01"].state is State.DONE
     assert harness.finished(bench.task(MARKS, "cam01"), harness.plan(bench.task(MARKS, "cam01"))) is None
+
+
+def unpinned_model() -> HubModel:
+    """One of which the first fetch decides what it has to be."""
+    return next(model for model in weights_lock().models if not model.is_pinned)
+
+
+def test_models_that_were_pinned_by_the_first_fetch_are_known_to_the_close_where_it_is_told_their_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    model, weights = unpinned_model(), tmp_path / "weights"
+    files = {path: file or HubFile(3, "0" * 64) for path, file in model.files.items()}
+    weights.mkdir()
+    pin = Pin(model.repository, model.revision or "1" * 40, "2026-11-21", files)
+    (weights / PINS).write_bytes(render({model.name: pin}))
+    marks = dataclasses.replace(MARKS, weights=lambda options: (model.name,))
+    stages = tuple(marks if stage is MARKS else stage for stage in CHAIN)
+    bench = Bench(tmp_path)
+    bench.record(cam01="one")
+    monkeypatch.setenv("GHOST_WEIGHTS", str(weights))
+    for stage in stages:
+        bench.execute(stage, "cam01" if stage.unit is Unit.VIDEO else None)
+    monkeypatch.setenv("GHOST_WEIGHTS", str(tmp_path / "none"))
+    monkeypatch.setattr(cli, "_stages", lambda vis, options: (*stages, DIARY))
+    monkeypatch.setattr("workflows.display._STAGES", tuple(stage.name for stage in (*stages, DIARY)))
+    command = ["close", f"--data-root={tmp_path / 'data'}", f"--output-root={tmp_path / 'out'}", "--scene=take"]
+    there = CliRunner().invoke(cli.ghost, [*command, f"--weights={weights}"], standalone_mode=False)
+    assert there.return_value == ExitCode.DONE, there.output
+    monkeypatch.setenv("GHOST_WEIGHTS", str(tmp_path / "none"))
+    elsewhere = CliRunner().invoke(cli.ghost, command, standalone_mode=False)
+    assert elsewhere.return_value == ExitCode.SOME_FAILED
+    assert "FAILED   marks take/cam01 (exit 69)" in elsewhere.output
+    assert read_failure(bench.output, "take", "marks", "cam01") is None, "a result that is there is not to blame"
+
+
+def test_a_unit_without_a_result_whose_model_is_not_there_failed_for_that(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    bench.run()
+    forget(bench, MARKS, "cam02")
+
+    def missing(names: tuple[str, ...]) -> dict[str, str]:
+        raise ModelUnavailable("the model was not fetched yet")
+
+    monkeypatch.setattr("common.plan._weight_digests", lambda names: missing(names) if names else {})
+    closed(bench)
+    failure = read_failure(bench.output, "take", "marks", "cam02")
+    assert failure is not None
+    assert (failure.exit_code, failure.message) == (ExitCode.MODEL_UNAVAILABLE, "the model was not fetched yet")
+    assert read_failure(bench.output, "take", "marks", "cam01") is None
 
 
 def test_a_scene_without_its_list_of_videos_is_reported_too(bench: Bench):

@@ -53,21 +53,75 @@ def test_what_may_be_read_is_waited_for_but_not_required():
     assert names(pipeline.required(third, (first, second, third))) == ["first"]
 
 
-def test_options_that_stages_share_are_listed_once_with_their_stages():
+def test_options_are_listed_with_the_stages_that_have_them():
     options = pipeline.all_options()
-    assert options["backend"][1] == ("segment", "body")
     assert options["detection_step"][0].default == 50
+    assert options["detection_step"][1] == ("segment",)
     assert options["sam3d_step"][0].default == 1
 
 
-def test_one_option_declared_in_two_ways_is_refused():
-    @dataclasses.dataclass(frozen=True)
-    class Low:
-        level: int = option(1, help="low")
+def test_every_stage_has_a_backend_of_its_own():
+    options = pipeline.all_options()
+    assert "backend" not in options
+    assert options["segment.backend"][1] == ("segment",)
+    assert options["segment.backend"][0].flag == "--segment-backend"
+    assert options["body.backend"][0].flag == "--body-backend"
 
-    @dataclasses.dataclass(frozen=True)
-    class High:
-        level: int = option(2, help="high")
 
-    with pytest.raises(ValueError, match="--level differently"):
-        pipeline.all_options((stage("low", options=Low), stage("high", options=High), stage("none", options=NoOptions)))
+@dataclasses.dataclass(frozen=True)
+class Low:
+    level: int = option(1, help="level")
+    device: str = option("auto", help="where")
+
+
+@dataclasses.dataclass(frozen=True)
+class High:
+    level: int = option(2, help="level")
+    device: str = option("auto", help="where")
+
+
+def test_what_stages_declare_alike_is_one_option_and_what_they_declare_differently_is_one_for_each():
+    found = pipeline.all_options((stage("a", options=Low), stage("b", options=High), stage("c", options=NoOptions)))
+    told = {key: (spec.flag, spec.default, stages) for key, (spec, stages) in found.items()}
+    assert told == {
+        "a.level": ("--a-level", 1, ("a",)),
+        "device": ("--device", "auto", ("a", "b")),
+        "b.level": ("--b-level", 2, ("b",)),
+    }
+
+
+def test_another_help_is_another_declaration():
+    @dataclasses.dataclass(frozen=True)
+    class Other:
+        device: str = option("auto", help="on which machine")
+
+    found = pipeline.all_options((stage("a", options=Low), stage("b", options=Other)))
+    assert set(found) == {"level", "a.device", "b.device"}
+
+
+def test_two_options_with_one_flag_are_refused():
+    @dataclasses.dataclass(frozen=True)
+    class Clash:
+        a_level: int = option(3, help="of a?")
+        level: int = option(4, help="another level")
+
+    with pytest.raises(ValueError, match="two different options are called --a-level"):
+        pipeline.all_options((stage("a", options=Low), stage("b", options=Clash)))
+
+
+def test_backends_made_for_a_gpu_are_those_whose_stage_says_so():
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        backend: str = option("small", help="models", choices=("small", "large"))
+        device: str = option("auto", help="where")
+
+    uses_gpu = stage("a", options=Options, uses_gpu=lambda o: o.backend == "large" and o.device != "cpu")
+    assert pipeline.gpu_backends(uses_gpu) == ("large",)
+    assert pipeline.gpu_backends(stage("b", options=Options)) == ()
+    assert pipeline.gpu_backends(stage("c", options=Low)) == ()
+
+
+def test_stages_with_backends_for_a_gpu_declare_that_they_can_use_one():
+    assert {s.name for s in pipeline.STAGES if pipeline.gpu_backends(s)} <= {
+        s.name for s in pipeline.STAGES if s.resources.gpu
+    }

@@ -52,6 +52,7 @@ STAND_INS = {
 }
 S3 = ("--data-root=s3://bucket/in", "--output-root=s3://bucket/out")
 VIDEO_STAGES = [stage for stage in STAGES if stage.unit is Unit.VIDEO]
+RESOURCES = next(stage.resources for stage in STAGES if stage.name == "segment")
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,10 @@ def test_the_help_teaches_every_parameter_with_its_default(desk: Desk):
     [
         ("--sam3d-stp=2", "Did you mean --sam3d-step?"),
         ("--backnd=fake", "Did you mean --backend?"),
-        ("--backend=nonsense", "expected one of embedded, fake, got 'nonsense'"),
+        ("--backend=nonsense", "--backend: expected one of embedded, gdino-sam2, sam3, "),
+        ("--segment-backend=nonsense", "expected one of embedded, gdino-sam2, sam3, fake, got 'nonsense'"),
+        ("--box-threshold=1.5", "expected at most 1, got 1.5"),
+        ("--device=gpu", "expected auto, cpu, cuda, cuda:N or mps, got 'gpu'"),
         ("--sam3d-step=two", "expected a whole number, got 'two'"),
         ("--sam3d-step=0", "expected at least 1"),
         ("--max-offset=0.01", "expected at least 0.1"),
@@ -191,6 +195,12 @@ def test_the_help_teaches_every_parameter_with_its_default(desk: Desk):
         ("--@=x", "there is no --@"),
         ("--x]=1", "there is no --x]"),
         ("--sbatch=--hold", "--hold is set by ghost itself"),
+        (
+            "--sbatch=--gres=gpu:a100:1",
+            "--gres would be for all jobs. GPUs are for stages whose backend is made for one: ",
+        ),
+        ("--sbatch=--gpus=1", "say --gpus=N or --gpus=TYPE:N"),
+        ("--sbatch=--gpus-per-node=1", "--gpus-per-node would be for all jobs"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_submitted(desk: Desk, given: str, said: str):
@@ -318,17 +328,168 @@ def test_long_lists_are_cut_into_arrays_that_slurm_accepts(desk: Desk):
     assert "--video=cam04" in desk.container()[2]
 
 
-def test_only_stages_that_can_use_a_gpu_ask_for_one(desk: Desk):
-    run = desk.submit("take_01", "--gpus=a100:2")
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ((), None),
+        (("--gpus=a100:2",), None),
+        (("--segment-backend=sam3",), "gpu:1"),
+        (("--segment-backend=sam3", "--gpus=a100:2"), "gpu:a100:2"),
+        (("--segment-backend=sam3", "--gpus=0"), None),
+        (("--segment-backend=sam3", "--gpus=a100:0"), None),
+        (("--segment-backend=sam3", "--device=cpu"), None),
+        (("--segment-backend=sam3", "--device=cuda"), "gpu:1"),
+    ],
+    ids=str,
+)
+def test_only_stages_with_a_backend_made_for_a_gpu_ask_for_one(
+    desk: Desk, given: tuple[str, ...], expected: str | None
+):
+    run = desk.submit("take_01", "--weights=images", *given)
     write_videos(run, {"take_01": ["cam01"]})
     desk.step(run, "fan-out", 0)
-    asked = {step: jobs[0].get("gres") for step, jobs in desk.submitted().items()}
-    can = {stage.name for stage in STAGES if stage.resources.gpu}
-    assert asked == {step: "gpu:a100:2" if step in can else None for step in asked}
+    jobs = desk.submitted()
+    assert {step: found[0].get("gres") for step, found in jobs.items() if step != "segment"} == dict.fromkeys(
+        [step for step in jobs if step != "segment"]
+    )
+    assert jobs["segment"][0].get("gres") == expected
+    heavy = "--segment-backend=sam3" in given
+    assert (
+        jobs["segment"][0]["mem"] == f"{round(1024 * (RESOURCES.gpu_memory_gib if heavy else RESOURCES.memory_gib))}M"
+    )
     for stage in ("segment", "frames"):
         desk.step(run, stage, 0, CUDA_VISIBLE_DEVICES="3")
-        assert ("--nv" in desk.container()[0]) == (stage in can)
-        assert desk.settings_of_container()["CUDA_VISIBLE_DEVICES"] == ("3" if stage in can else "")
+        gets_one = stage == "segment" and expected is not None
+        assert ("--nv" in desk.container()[0]) == gets_one
+        assert desk.settings_of_container()["CUDA_VISIBLE_DEVICES"] == ("3" if gets_one else "")
+
+
+def test_a_backend_made_for_a_gpu_that_gets_none_is_pointed_out(desk: Desk):
+    given = ("take_01", "--data-root=data", "--output-root=out", "--images=images", "--weights=images", "--dry-run")
+    said = "--segment-backend=sam3 is made for a GPU and gets none"
+    assert said in desk.run(*given, "--segment-backend=sam3", "--gpus=0").stderr
+    assert said not in desk.run(*given, "--segment-backend=sam3").stderr
+    assert "GPU" not in desk.run(*given, "--gpus=0").stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "segment", "body"),
+    [
+        (("--backend=fake",), "fake", "fake"),
+        (("--backend", "sam3"), "sam3", "embedded"),
+        (("--body-backend=embedded", "--backend=fake"), "fake", "embedded"),
+        (("--backend=fake", "--body_backend=embedded"), "fake", "embedded"),
+        (("--segment-backend=gdino-sam2",), "gdino-sam2", "embedded"),
+    ],
+    ids=str,
+)
+def test_a_backend_is_for_all_stages_that_have_it_and_what_names_a_stage_wins(
+    desk: Desk, given: tuple[str, ...], segment: str, body: str
+):
+    done = desk.run("take_01", "--data-root=data", "--output-root=out", "--images=images", "--weights=images", *given)
+    assert done.returncode == 0, done.stderr
+    (run,) = (desk.folder / "out" / "_slurm").iterdir()
+    settings = (run / "settings").read_text().splitlines()
+    assert f"segment-backend={segment}" in settings
+    assert f"body-backend={body}" in settings
+
+
+def test_jobs_with_a_gpu_can_have_a_partition_of_their_own(desk: Desk):
+    given = ("take_01", "--data-root=data", "--output-root=out", "--images=images", "--weights=images", "--dry-run")
+
+    def partitions(*more: str) -> dict[str, str]:
+        """By step; "" where none is asked for."""
+        done = desk.run(*given, "--segment-backend=sam3", *more)
+        assert done.returncode == 0, done.stderr
+        lines = [line for line in done.stdout.splitlines() if line.startswith("sbatch")]
+        found = [
+            (re.findall(rf"--{name}=(\S+)", line) or [""])[-1] for line in lines for name in ("job-name", "partition")
+        ]
+        return dict(zip((name.removeprefix("ghost-") for name in found[::2]), found[1::2], strict=True))
+
+    others = {"ingest", "fan-out", "close", "frames", "body", "sync"}
+    assert partitions("--gpu-partition=gpu") == {**dict.fromkeys(others, ""), "segment": "gpu"}
+    assert partitions("--gpu-partition=gpu", "--partition=cpu") == {**dict.fromkeys(others, "cpu"), "segment": "gpu"}
+    assert partitions("--partition=cpu") == dict.fromkeys({*others, "segment"}, "cpu")
+    assert partitions("--gpu-partition=gpu", "--gpus=0")["segment"] == "", "it needs none"
+
+
+@pytest.mark.parametrize(("device", "required"), [("auto", "1"), ("cpu", None)])
+def test_a_job_that_got_a_gpu_does_not_work_on_the_cpu_instead(desk: Desk, device: str, required: str | None):
+    given = ("--data-root=data", "--output-root=out", "--images=images", "--weights=images")
+    done = desk.run("take_01", *given, "--segment-backend=sam3", f"--device={device}")
+    assert done.returncode == 0, done.stderr
+    (run,) = (desk.folder / "out" / "_slurm").iterdir()
+    write_videos(run, {"take_01": ["cam01"]})
+    desk.step(run, "fan-out", 0)
+    for step, expected in (("segment", required), ("body", None), ("close", None)):
+        desk.step(run, step, 0)
+        assert desk.settings_of_container().get("GHOST_REQUIRE_GPU") == expected
+
+
+# Whether the models are there
+
+
+def test_the_models_of_the_options_are_looked_for_before_anything_waits_for_them(desk: Desk):
+    given = ("take_01", "--data-root=data", "--output-root=out", "--images=images", "--weights=images", "--bind=data")
+    done = desk.run(*given, "--segment-backend=gdino-sam2", "--tracker=sam2.1-hiera-small", "--smooth", CODE="69")
+    assert done.returncode == ExitCode.MODEL_UNAVAILABLE
+    assert "model files are missing" in done.stderr
+    assert desk.calls("sbatch") == []
+    assert not (desk.folder / "out").exists()
+    options, image, arguments = desk.container()
+    assert (image, arguments[:2]) == ("ghost-cli.sif", ["weights", "check"])
+    with ghost.commands["weights"].commands["check"].make_context("check", arguments[2:]) as context:  # type: ignore[attr-defined]
+        told = context.params
+    assert (told["segment_backend"], told["body_backend"]) == ("gdino-sam2", "embedded")
+    assert (told["tracker"], told["smooth"]) == ("sam2.1-hiera-small", True)
+    assert desk.settings_of_container()["GHOST_WEIGHTS"] == str(desk.folder / "images")
+    mounts = [options[index + 1] for index, word in enumerate(options) if word == "--mount"]
+    places = [str(desk.folder / name) for name in ("data", "images")]
+    assert mounts == [f'type=bind,"src={place}","dst={place}",ro' for place in places]
+
+
+def test_models_on_s3_are_looked_for_with_its_keys(desk: Desk):
+    secrets = {"AWS_SECRET_ACCESS_KEY": "top$(secret)"}
+    given = ("take_01", "--data-root=data", "--output-root=out", "--images=images", "--weights=s3://lab/weights")
+    assert desk.run(*given, CODE="69", **secrets).returncode == ExitCode.MODEL_UNAVAILABLE
+    found = desk.settings_of_container()
+    assert (found["GHOST_WEIGHTS"], found["AWS_SECRET_ACCESS_KEY"]) == ("s3://lab/weights", "top$(secret)")
+
+
+@pytest.mark.parametrize("code", ["1", "255"])
+def test_where_the_check_cannot_be_made_the_run_is_submitted_all_the_same(desk: Desk, code: str):
+    given = ("take_01", "--data-root=data", "--output-root=out", "--images=images", "--weights=images")
+    done = desk.run(*given, CODE=code)
+    assert done.returncode == 0, done.stderr
+    assert f"could not be checked (exit code {code})" in done.stderr
+
+
+def test_without_apptainer_where_jobs_are_submitted_the_check_is_left_out(desk: Desk):
+    (desk.folder / "bin" / "apptainer").unlink()
+    for program in Path("/usr/bin").iterdir():  # of this machine, which may have it
+        link = desk.folder / "bin" / program.name
+        if program.name != "apptainer" and not link.exists():
+            link.symlink_to(program)
+    given = ("take_01", "--data-root=data", "--output-root=out", "--images=images", "--weights=images")
+    done = desk.run(*given, PATH=str(desk.folder / "bin"))
+    assert done.returncode == 0, done.stderr
+    assert "is not checked" in done.stderr
+
+
+def test_backends_without_models_need_no_look(desk: Desk):
+    desk.submit("take_01")
+    assert desk.calls("apptainer") == []
+
+
+@pytest.mark.parametrize("prompt", ["person. bicycle.", "", " two  spaces ", "a 'b' \"c\" $(id) `id` \\ *"])
+def test_a_prompt_reaches_its_stage_and_the_close_as_it_is(desk: Desk, prompt: str):
+    run = desk.submit("take_01", f"--prompt={prompt}")
+    write_videos(run, {"take_01": ["cam01"]})
+    desk.step(run, "fan-out", 0)
+    for step in ("segment", "close"):
+        desk.step(run, step, 0)
+        assert f"--prompt={prompt}" in desk.container()[2]
 
 
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if not stage.history], ids=lambda stage: stage.name)
@@ -351,7 +512,7 @@ def test_the_close_takes_what_the_driver_gives_it(desk: Desk, fanned_out: Path):
     assert (image, arguments[0]) == ("ghost-cli.sif", "close")
     with ghost.commands["close"].make_context("close", arguments[1:]) as context:
         assert context.params["vis"] is True
-        assert context.params["backends"] == ("fake",)
+        assert (context.params["segment_backend"], context.params["body_backend"]) == ("fake", "fake")
 
 
 @pytest.mark.parametrize("start", ["Unknown", "2026-01-01T00:00:00"])

@@ -164,7 +164,7 @@ class SceneMaker:
 
 
 def a_body(person: int, seen: range, *, confidence: float = 0.9) -> PersonBody:
-    """Stands still 4 m away; 2D keypoints 3 px to the right of the projected ones."""
+    """Stands still 4 m away; seen in the image 3 px to the right of the projection."""
     rows = len(seen)
     local = np.zeros((rows, 70, 3), np.float32)
     local[..., 1] = np.linspace(-0.8, 0.8, 70)
@@ -178,13 +178,14 @@ def a_body(person: int, seen: range, *, confidence: float = 0.9) -> PersonBody:
         person=person,
         frame_indices=np.array(seen, np.int32),
         pred_keypoints_3d=local,
-        pred_keypoints_2d=flat + np.array([3, 0], np.float32),
+        pred_keypoints_2d=flat,
         pred_cam_t=at,
         focal_length=np.full(rows, 160, np.float32),
         bbox=np.zeros((rows, 4), np.float32),
         times=np.array(seen) / RATE,
         confidence=trust,
         principal_point=np.tile(np.array([80, 48], np.float32), (rows, 1)),
+        observed_keypoints_2d=flat + np.array([3, 0], np.float32),
     )
 
 

@@ -128,6 +128,11 @@ class FramewiseEstimator:
         """What else than options, code and locked weights determines the results; see FrameBodyModel."""
         return self._model.identity
 
+    @property
+    def remark(self) -> str:
+        """See BodyEstimator."""
+        return self._model.remark
+
     def estimate(self, clip: Clip, open_frames: OpenFrames) -> dict[int, PersonBody]:
         """See BodyEstimator.
 

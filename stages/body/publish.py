@@ -67,6 +67,8 @@ def estimate_video(workspace: Workspace, options: Options) -> None:
             step=options.sam3d_step,
         )
         bodies = estimate_bodies(estimator, clip, open_frames, smooth=options.smooth)
+    if estimator.remark:
+        workspace.warnings.append(estimator.remark)
     for body in bodies.values():
         bodies_artifact.save_person(folder, body)
     bodies_artifact.save_summary(folder, workspace.video or "", bodies)

@@ -69,7 +69,8 @@ def without_effect(options: Options) -> tuple[str, ...]:
 
 def model_packages(options: Options) -> tuple[str, ...]:
     """Distributions that run a backend's models, beside those that every installation has."""
-    return ("torch",) if options.backend in ("sam3d-body", "nlf") else ()
+    elsewhere = options.backend == "sam3d-body" and options.sam3d_python  # which has a torch of its own
+    return ("torch",) if options.backend in ("sam3d-body", "nlf") and not elsewhere else ()
 
 
 def uses_gpu(options: Options) -> bool:

@@ -102,6 +102,8 @@ def publish(workspace: Workspace, segmenter: VideoSegmenter) -> None:
             f"{workspace.video}: {tally.missing} of {len(table)} frames could not be decoded and have no masks; "
             f"{tally.corrupt} are damaged and may show things that were not there."
         )
+    if segmenter.remark:
+        workspace.warnings.append(segmenter.remark)
     if not people:
         workspace.warn(f"{workspace.video}: nobody was found in {len(table)} frames.")
 

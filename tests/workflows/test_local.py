@@ -93,6 +93,29 @@ def test_units_are_spread_over_the_gpus_and_others_do_not_wait_for_one(monkeypat
     assert max(sum(name == "plain" for name, _ in moment) for moment in seen) == 5, "a unit without a GPU had to wait"
 
 
+def test_a_model_for_gpus_on_the_cpu_starts_with_its_share_of_the_cores(monkeypatch: pytest.MonkeyPatch):
+    told: dict[str, Mapping[str, str]] = {}
+
+    class Process(_Process):
+        def __init__(self, stage: str, arguments: Sequence[str], *, environment: Mapping[str, str]) -> None:
+            super().__init__(stage, arguments, environment=environment)
+            told[stage] = environment
+
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(local, "usable_cores", lambda: 8)
+    monkeypatch.setattr(local, "UnitProcess", Process)
+    monkeypatch.setattr(LocalRun, "_settle_without_running", lambda self, scene, unit: False)
+    monkeypatch.setattr(LocalRun, "_arguments", lambda self, unit: [])
+    monkeypatch.setattr(LocalRun, "_write_log", lambda self, unit, lines: None)
+    monkeypatch.setattr(
+        LocalRun, "_conclude", lambda self, scene, unit, code, lines: self._settle(scene, unit, State.DONE, 0, "")
+    )
+    stages = (_stage("plain"), _stage("models", uses_gpu=lambda options: options.backend == "large"))
+    nowhere: Any = None
+    LocalRun(Request(nowhere, nowhere, {}, stages, ("take",), jobs=2)).run()
+    assert told == {"plain": {}, "models": {"OMP_NUM_THREADS": "4"}}
+
+
 def test_a_unit_that_cannot_be_started_gives_its_gpu_back(monkeypatch: pytest.MonkeyPatch):
     def refuse(*_: object, **__: object) -> None:
         raise OSError(11, "Resource temporarily unavailable")

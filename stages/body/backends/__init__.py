@@ -27,6 +27,11 @@ ON_CPU = ("embedded", "fake")
 class BodyEstimator(Protocol):
     """What the body stage asks of a backend."""
 
+    @property
+    def remark(self) -> str:
+        """After `estimate`: what the user should know about how it ran, said in the log already; "" for nothing."""
+        ...
+
     def estimate(self, clip: Clip, open_frames: OpenFrames) -> dict[int, PersonBody]:
         """The bodies of everybody in a video.
 
@@ -92,12 +97,14 @@ class FrameBodyModel(Protocol):
         frames_at_once: how many frames one call of `estimate_batch` gets (the last one: fewer).
         rejected: person-frames of which `None` was returned although the model had looked, by reason ("out of
             memory"). The implementation counts; whoever calls it reports.
+        remark: what the user should know about how it runs, said in the log already; "" for nothing.
     """
 
     name: str
     identity: str
     frames_at_once: int
     rejected: Counter[str]
+    remark: str = ""
 
     def estimate(
         self,

@@ -70,6 +70,8 @@ class _Found:
 class EmbeddedEstimator:
     """BlazePose heavy; loads the model only if some frame needs it."""
 
+    remark = ""
+
     def __init__(self, model: Path | Model) -> None:
         """Remembers the model.
 

@@ -23,6 +23,8 @@ _SINES = 5
 class FakeEstimator:
     """Looks at the boxes of the people and at nothing else; opens no frame."""
 
+    remark = ""
+
     def estimate(self, clip: Clip, open_frames: OpenFrames) -> dict[int, PersonBody]:
         """See BodyEstimator."""
         rows = clip.wanted()

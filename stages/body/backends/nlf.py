@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from common import fingerprint
 from common.artifacts.body_projection import project_keypoints
 from common.errors import ModelUnavailable, UsageError
-from common.models.devices import Batches, resolve
+from common.models.devices import Batches, announce, deterministic, resolve
 from common.skeletons import HIPS
 from stages.body.backends import BodyEstimate, FrameBodyModel, PeopleInFrame
 from stages.body.backends.nlf_archive import CROPS, VERTICES, WHERE, NlfArchive, NlfPeople
@@ -50,12 +50,17 @@ def load_nlf(options: Options) -> NlfModel:
         raise UsageError(f"--vertices {options.vertices}: NLF has the mesh of SMPL only. Use --vertices smpl or none.")
     if not options.nlf_model:
         raise ModelUnavailable(f"the body backend nlf needs --nlf-model. {WHERE}.")
-    return NlfModel(
+    device = resolve(options.device)
+    remark = announce(options.device, device)
+    deterministic()
+    model = NlfModel(
         Path(options.nlf_model),
-        device=resolve(options.device),
+        device=device,
         augmentations=options.nlf_augmentations,
         vertices=options.vertices == "smpl",
     )
+    model.remark = remark
+    return model
 
 
 class NlfModel(FrameBodyModel):

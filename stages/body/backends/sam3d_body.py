@@ -129,12 +129,13 @@ class Sam3dBody(FrameBodyModel):
                 "vertices": options.vertices != "none",
             }
             self._worker = Worker(self._checkout, config, python=options.sam3d_python)
+            _LOG.info("models run on %s, in a process of their own", self._worker.about["device"])
             if not self._worker.about["masks"]:
-                _LOG.warning(
-                    "sam3d-body: process_one_image of %s takes no masks: people who touch will be confused. "
-                    "Update the checkout.",
-                    self._checkout,
+                self.remark = (
+                    f"sam3d-body: process_one_image of {self._checkout} takes no masks: people who touch will be "
+                    "confused. Update the checkout."
                 )
+                _LOG.warning("%s", self.remark)
             if self._mapping is not None:
                 self._map = load_surface_map(self._mapping, self._worker.faces)
         return self._worker

@@ -60,10 +60,12 @@ class VideoSegmenter(Protocol):
         gives_landmarks: whether people come with landmarks.
         runs_elsewhere: whether the models run on another device than the CPU, so that frames are best decoded and
             results written in the meantime.
+        remark: what the user should know about how it runs, said in the log already; "" for nothing.
     """
 
     gives_landmarks: bool
     runs_elsewhere: bool
+    remark: str
 
     def segment(self, frames: Iterable[Frame]) -> Iterator[TrackFrame]:
         """One result per frame, in order; possibly some frames later than the input, in bounded memory."""

@@ -29,6 +29,7 @@ class EmbeddedSegmenter:
 
     gives_landmarks = True
     runs_elsewhere = False
+    remark = ""
 
     def __init__(self, *, detection_step: int = 50) -> None:
         """Loads the models.

@@ -59,6 +59,7 @@ class FakeSegmenter:
 
     gives_landmarks = True
     runs_elsewhere = False
+    remark = ""
 
     def segment(self, frames: Iterable[Frame]) -> Iterator[TrackFrame]:
         """One result per frame, at once; nobody is in frames that are darker than DARK."""

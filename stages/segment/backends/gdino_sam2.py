@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from common.models.devices import deterministic, resolve, resolve_dtype
+from common.models.devices import announce, deterministic, resolve, resolve_dtype
 from common.weights import store
 from stages.segment.backends import TrackFrame
 from stages.segment.prompted.driver import DriverSettings, follow
@@ -26,6 +26,7 @@ class PromptedSegmenter:
     """Any detector and any mask tracker, through the driver; see `VideoSegmenter`."""
 
     gives_landmarks = False
+    remark = ""
 
     def __init__(
         self, detector: InstanceDetector, tracker: MaskTracker[Any], *, settings: DriverSettings, device: torch.device
@@ -59,6 +60,7 @@ class GdinoSam2Segmenter(PromptedSegmenter):
         """
         device = resolve(options.device)
         dtype = resolve_dtype(options.precision, device)
+        remark = announce(options.device, device, dtype)
         deterministic()
         detector = GroundingDinoDetector(
             store.folder(options.detector),
@@ -70,6 +72,7 @@ class GdinoSam2Segmenter(PromptedSegmenter):
         )
         tracker = _tracker(options, device, dtype)
         super().__init__(detector, tracker, settings=DriverSettings(options.detection_step), device=device)
+        self.remark = remark
 
 
 def _tracker(options: Options, device: torch.device, dtype: torch.dtype) -> MaskTracker[Any]:

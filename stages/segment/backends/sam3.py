@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from common.models.devices import deterministic, resolve, resolve_dtype
+from common.models.devices import announce, deterministic, resolve, resolve_dtype
 from common.weights import store
 from stages.segment.backends import TrackFrame
 from stages.segment.prompted.sam3_follower import Sam3
@@ -23,6 +23,7 @@ class ConceptSegmenter:
     """A loaded SAM 3; see `VideoSegmenter`."""
 
     gives_landmarks = False
+    remark = ""
 
     def __init__(self, sam3: Sam3) -> None:
         """Remembers it.
@@ -56,5 +57,7 @@ class Sam3Segmenter(ConceptSegmenter):
         dtype = resolve_dtype(options.precision, device)
         if options.precision == "auto" and dtype == torch.float16:
             dtype = torch.float32  # its features overflow float16, all that GPUs before Ampere have of half precision
+        remark = announce(options.device, device, dtype)
         deterministic()
         super().__init__(Sam3(store.folder("sam3"), prompt=options.prompt, device=device, dtype=dtype))
+        self.remark = remark

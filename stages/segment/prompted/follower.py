@@ -250,18 +250,20 @@ class Follower(Generic[Picture]):
 
     def _support_earlier(self, new: Iterable[Instance], frame: HeldFrame[Picture], image: NDArray[np.uint8]) -> None:
         """Looks at an earlier frame for those who were found at the video's end and lack a second detection."""
-        lacking = [i for i in new if not i.convinces() and i in frame.found and frame.order < i.found]
+        lacking = [i for i in new if i in frame.found and frame.order < i.found]
         if not lacking:
             return
         seen = look(image, frame, detector=self.detector, tracker=self.tracker, plausible=self.plausible)
-        here = list(frame.found)
         if seen.sightings is None or not len(seen.sightings):
             return
-        masks = np.array([seen.masks[frame.found[i]] for i in here])
-        matched = match(here, masks, seen.sightings)
+        here = list(frame.found)
+        matched = match(here, np.array([seen.masks[frame.found[i]] for i in here]), seen.sightings)
         for row, column in matched.pairs.items():
-            if here[row] in lacking and matched.overlaps[row, column] >= SAME:
-                here[row].support(float(seen.sightings.scores[column]), frame=here[row].supported)
+            instance, mine = here[row], frame.found[here[row]]
+            if instance in lacking and matched.overlaps[row, column] >= SAME:
+                instance.support(float(seen.sightings.scores[column]), frame=instance.supported)
+                if settle.closest(instance, frame) < settle.CONTACT:
+                    instance.learn(seen.colours[mine], mine.area, mine.box, whole=frame.holds(mine.box))
 
     def _let_go(self, colours: dict[Instance, Colours]) -> None:
         """Follows no longer who is gone, who never was, and what is not whom it should be."""

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from stages.segment.prompted import driver
+from stages.segment.prompted import driver, gallery
 from stages.segment.prompted.driver import DriverSettings, delay, follow
-from stages.segment.prompted.gallery import MOST_LOST
 from stages.segment.prompted.held_masks import MOST_HELD
 from stages.segment.prompted.protocols import Outlines
 from tests.stages.segment.prompted.world import BLUE, GREEN, RED, WHITE, Board, World, film, walk
@@ -246,10 +245,10 @@ def test_what_is_kept_does_not_grow_with_the_video():
     """A new person every 20 frames, none of whom comes back."""
     rng = np.random.default_rng(0)
     boards = []
-    for number in range(40):
+    for number in range(16):
         clothes = tuple(tuple(int(c) for c in rng.integers(0, 256, 3)) for _ in range(2))
         boards.append(Board(walk(20 * number, 20 * number + 60, -10, 250), clothes))
-    world = World(boards, 800)
+    world = World(boards, 340)
     video = TruthVideo(world)
     followers, held = [], []
     original = driver.Follower
@@ -259,11 +258,11 @@ def test_what_is_kept_does_not_grow_with_the_video():
         return followers[-1]
 
     tracker = TruthTracker(video, cell=1)
-    with mock.patch.object(driver, "Follower", remembered):
+    with mock.patch.object(driver, "Follower", remembered), mock.patch.object(gallery, "MOST_LOST", 5):
         for _ in follow(video.stream(), detector=TruthDetector(video), tracker=tracker, settings=DriverSettings()):
             held.append(len(followers[0].roster.held))
     assert max(held) <= MOST_HELD
-    assert len(followers[0].roster.gallery.lost) <= MOST_LOST
+    assert len(followers[0].roster.gallery.lost) == 5
     assert tracker.most <= 8, "people who have left long ago are still followed"
 
 

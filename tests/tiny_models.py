@@ -30,8 +30,6 @@ from transformers.models.sam2_video.configuration_sam2_video import (
     Sam2VideoPromptEncoderConfig,
 )
 
-torch.set_num_threads(1)  # with more, such small models take up to forty times as long on a busy machine
-
 if TYPE_CHECKING:
     from transformers.models.sam3_video.modeling_sam3_video import Sam3VideoModel
 

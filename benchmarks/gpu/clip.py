@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +24,7 @@ from stages.frames.stage import STAGE as FRAMES
 from stages.ingest.stage import STAGE as INGEST
 
 RATE = 30.0
+_ENCODED = 60  # frames; a longer video repeats them
 _SCENE, _VIDEO = "clip", "camera"
 _WAVE = 12.0  # grey levels by which a band of light changes what it passes over; enough to keep the encoder busy
 
@@ -36,13 +41,43 @@ def images(count: int, *, height: int, width: int) -> Iterator[NDArray[np.uint8]
 
 
 def write(folder: Path, count: int, *, height: int, width: int) -> Path:
-    """Encodes such images into the one video of a scene in a data root, FOLDER/clip/camera.mp4."""
+    """Makes such images the one video of a scene in a data root, FOLDER/clip/camera.mp4.
+
+    Two seconds are encoded; a longer video repeats them, as making and encoding 1080p takes longer than the figures.
+    """
     path = folder / _SCENE / f"{_VIDEO}.mp4"
     path.parent.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(prefix="ghost-gpu-") as scratch:
+        parts = {
+            length: _encode(Path(scratch) / f"{length}.mp4", length, height=height, width=width)
+            for length in {min(count, _ENCODED), count % _ENCODED} - {0}
+        }
+        _repeat([parts[min(count - start, _ENCODED)] for start in range(0, count, _ENCODED)], path)
+    return path
+
+
+def _encode(path: Path, count: int, *, height: int, width: int) -> Path:
     with VideoWriter(path, rate=RATE) as writer:
         for image in images(count, height=height, width=width):
             writer.write(image)
     return path
+
+
+def _repeat(sources: Sequence[Path], path: Path) -> None:
+    """Puts videos of _ENCODED frames, the last of any number, one behind the other without decoding them."""
+    with av.open(str(path), "w", format="mp4") as target:
+        stream: Any = None
+        for number, source in enumerate(sources):
+            with av.open(str(source)) as part:
+                video = part.streams.video[0]
+                stream = stream or target.add_stream_from_template(video)
+                ticks = video.time_base or Fraction(1)  # MP4 always has one
+                shift = round(number * _ENCODED / RATE / ticks)
+                for packet in part.demux(video):
+                    if packet.pts is None or packet.dts is None:  # the end
+                        continue
+                    packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, stream
+                    target.mux(packet)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,36 +59,74 @@ def bare(models: Models, images: Sequence[NDArray[np.uint8]], boxes: NDArray[np.
     return frames / seconds()
 
 
-def from_file(models: Models, data: Path, *, frames: int) -> float:
-    """Frames per second from a video file to mask_data.npz and json_data."""
+def from_file(
+    models: Models, data: Path, *, frames: int, during: AbstractContextManager[object] | None = None
+) -> float:
+    """Frames per second from a video file to mask_data.npz and json_data.
+
+    Args:
+        models: what is measured.
+        data: with the video.
+        frames: of the video.
+        during: is entered while the clock runs.
+    """
     segmenter = PromptedSegmenter(
         models.detector, models.tracker, settings=DriverSettings(models.step), device=models.device
     )
     with tempfile.TemporaryDirectory(prefix="ghost-gpu-") as output, workspace(data, Path(output)) as unit:
-        with _timed(models.device) as seconds:
+        with during or nullcontext(), _timed(models.device) as seconds:
             publish(unit, segmenter)
         return frames / seconds()
 
 
-def ours(tracker: MaskTracker[Any], pictures: Sequence[Picture], given: Outlines, *, frames: int) -> Iterator[Outlines]:
-    """What the tracker finds in each frame after the first, in which masks are given."""
+def ours(
+    tracker: MaskTracker[Any],
+    pictures: Sequence[Picture],
+    given: Outlines,
+    *,
+    frames: int,
+    entries: Sequence[int] | None = None,
+) -> Iterator[Outlines]:
+    """What the tracker finds in each frame after the first.
+
+    Args:
+        tracker: ours.
+        pictures: frames, taken in turn.
+        given: masks of everybody, wherever they come in.
+        frames: how many come after the first.
+        entries: the frame in which each comes in, one of them in the first, 0; None: all of them.
+    """
+    coming = _coming(given, entries)
     memory = tracker.memory()
-    memory.remember(pictures[0], 0, given)
+    memory.remember(pictures[0], 0, coming[0])
     for index in range(1, frames + 1):
-        yield memory.follow(pictures[index % len(pictures)], index)
+        picture = pictures[index % len(pictures)]
+        found = memory.follow(picture, index)
+        if index in coming:
+            memory.remember(picture, index, coming[index])
+        yield found
 
 
 def theirs(
-    folder: Path, pictures: Sequence[Picture], given: Outlines, *, frames: int, dtype: torch.dtype
+    folder: Path,
+    pictures: Sequence[Picture],
+    given: Outlines,
+    *,
+    frames: int,
+    dtype: torch.dtype,
+    entries: Sequence[int] | None = None,
 ) -> Iterator[torch.Tensor]:
     """The same by transformers' model and session, (n, h, w) logits; outputs too old to be looked at are dropped.
+
+    Who comes in is among the results of that frame already, unlike in ours.
 
     Args:
         folder: weights in the layout of `save_pretrained`.
         pictures: frames, taken in turn.
-        given: masks in the first one.
-        frames: how many come after it.
+        given: masks of everybody.
+        frames: how many come after the first.
         dtype: of the weights.
+        entries: see `ours`.
     """
     device = pictures[0].pixels.device
     loader: Any = Sam2VideoModel  # what it returns is typed as something that cannot be moved to a device
@@ -97,21 +135,36 @@ def theirs(
     session = Sam2VideoInferenceSession(
         video=None, video_height=side, video_width=side, inference_device=device, dtype=dtype
     )
-    masks = torch.nn.functional.interpolate(
-        given.logits[:, None].float(), size=(side, side), mode="bilinear", align_corners=False
-    )
+    coming = _coming(given, entries)
+
+    def enter(index: int) -> None:
+        masks = torch.nn.functional.interpolate(
+            coming[index].logits[:, None].float(), size=(side, side), mode="bilinear", align_corners=False
+        )
+        for row, number in enumerate(coming[index].numbers):
+            session.add_mask_inputs(session.obj_id_to_idx(number), index, (masks[row : row + 1] > 0).to(dtype))
+        session.obj_with_new_inputs = list(coming[index].numbers)
+
     session.add_new_frame(normalised(pictures[0])[0], frame_idx=0)
-    for row, number in enumerate(given.numbers):
-        session.add_mask_inputs(session.obj_id_to_idx(number), 0, (masks[row : row + 1] > 0).to(dtype))
-    session.obj_with_new_inputs = list(given.numbers)
+    enter(0)
     model(inference_session=session, frame_idx=0)
     frames_seen: dict[int, Any] = session.processed_frames or {}
     for index in range(1, frames + 1):
+        if index in coming:
+            enter(index)
         output = model(inference_session=session, frame=normalised(pictures[index % len(pictures)])[0], frame_idx=index)
         for outputs in session.output_dict_per_obj.values():
             outputs["non_cond_frame_outputs"].pop(index - _KEPT, None)
         frames_seen[index] = None
         yield output.pred_masks[:, 0]
+
+
+def _coming(given: Outlines, entries: Sequence[int] | None) -> dict[int, Outlines]:
+    """Who comes in, by frame."""
+    numbers: dict[int, list[int]] = {}
+    for number, entry in zip(given.numbers, entries or [0] * len(given), strict=True):
+        numbers.setdefault(entry, []).append(number)
+    return {entry: given.of(some) for entry, some in numbers.items()}
 
 
 def rate(results: Iterator[object], device: torch.device, *, frames: int, warm: int) -> float:

@@ -66,14 +66,23 @@ class MaskWriter:
             ValueError: a frame that was written already, or a negative index.
             OSError: the disk refuses.
         """
+        self.write_packed(frame, self.pack(frame, labels))
+
+    def write_packed(self, frame: int, packed: Entry) -> None:
+        """Appends a label image that `pack` has deflated; errors as in `write`."""
         if frame < 0:
             raise ValueError(f"frame {frame} is negative")
+        self._npz.write_entry(entry_name(frame), packed)
+
+    def pack(self, frame: int, labels: npt.NDArray[np.uint16]) -> Entry:
+        """Deflates the label image of a frame, which is nearly all the work of writing it; several threads may do so at once.
+
+        Raises:
+            BadInput: as in `write`.
+        """
         if labels.shape == self._shape and labels.dtype != _DTYPE and np.issubdtype(labels.dtype, np.integer):
             check_person(f"masks: frame {frame}", int(labels.max(initial=1)))
         check_header("masks", labels.shape, labels.dtype, shape=self._shape, dtype=_DTYPE)
-        self._npz.write_entry(entry_name(frame), self._pack(labels))
-
-    def _pack(self, labels: npt.NDArray[np.uint16]) -> Entry:
         if labels.max(initial=0) > 0:
             return pack(labels)
         if self._blank is None:  # frames with nobody in them are all alike: deflated once

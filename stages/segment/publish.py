@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from common.artifacts import landmarks as landmarks_artifact
 from common.artifacts import people as people_artifact
 from common.artifacts.label_geometry import people_in
 from common.artifacts.masks import MaskWriter
+from common.artifacts.npy import Entry
 from common.media.decode import frames
 from common.models import calls
 from common.skeletons import BLAZEPOSE_COUNT
@@ -47,6 +49,10 @@ _ROW = np.dtype(  # a row of the landmarks artifact
 AHEAD = 8
 """Frames decoded, and results not yet written, at most, while the models run on a device of their own: 50 MB each way
 at 1080p, a quarter of a second of slack. Chosen by hand."""
+
+
+PACKERS = 3
+"""Threads that deflate label images meanwhile: one alone writes some 50 frames a second at 1080p."""
 
 
 def segment_video(workspace: Workspace, options: Options) -> None:
@@ -86,9 +92,9 @@ def publish(workspace: Workspace, segmenter: VideoSegmenter) -> None:
         if segmenter.runs_elsewhere:
             results = stack.enter_context(Ahead(results, AHEAD))
         with MaskWriter(workspace.output(MASKS), height=height, width=width) as writer:
-            for result in results:
-                writer.write(result.index, result.labels)
-                described = describe(result)
+            threads = PACKERS if segmenter.runs_elsewhere else 0
+            for result, packed, described in packed_in_order(results, writer.pack, threads=threads):
+                writer.write_packed(result.index, packed)
                 people_artifact.save_frame(folder, described)
                 people |= {one.person: one.class_name for one in described.people}
                 rows.add(result)
@@ -106,6 +112,33 @@ def publish(workspace: Workspace, segmenter: VideoSegmenter) -> None:
         workspace.warnings.append(segmenter.remark)
     if not people:
         workspace.warn(f"{workspace.video}: nobody was found in {len(table)} frames.")
+
+
+def packed_in_order(
+    results: Iterable[TrackFrame], pack: Callable[[int, NDArray[np.uint16]], Entry], *, threads: int
+) -> Iterator[tuple[TrackFrame, Entry, people_artifact.FramePeople]]:
+    """Each result with its deflated labels and what json_data says about it, in order.
+
+    Args:
+        results: of a backend.
+        pack: deflates the labels of a frame.
+        threads: how many do that at once, each with one frame waiting; 0: whoever asks does it.
+    """
+
+    def prepare(result: TrackFrame) -> tuple[TrackFrame, Entry, people_artifact.FramePeople]:
+        return result, pack(result.index, result.labels), describe(result)
+
+    if not threads:
+        yield from map(prepare, results)
+        return
+    under_way: deque[Future[tuple[TrackFrame, Entry, people_artifact.FramePeople]]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="ghost-pack") as pool:
+        for result in results:
+            under_way.append(pool.submit(prepare, result))
+            if len(under_way) > 2 * threads:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
 
 
 def describe(result: TrackFrame) -> people_artifact.FramePeople:

@@ -1,12 +1,16 @@
 """Landmarks go to the disk as they come, and into the artifact sorted."""
 
+import threading
+
 import numpy as np
+import pytest
 
 from common.artifacts import landmarks as landmarks_artifact
+from common.errors import BadInput
 from common.models.blazepose_landmarks import Landmarks33
 from common.models.regions import Region
 from stages.segment.backends import Tracked, TrackFrame
-from stages.segment.publish import _ROW, LandmarkRows
+from stages.segment.publish import _ROW, LandmarkRows, count_classes, packed_in_order
 
 LABELS = np.zeros((2, 2), np.uint16)
 
@@ -55,3 +59,41 @@ def test_nobody_is_an_empty_artifact(tmp_path):
 
 def test_a_row_takes_less_than_a_kilobyte():
     assert _ROW.itemsize == 950
+
+
+@pytest.mark.parametrize("threads", [0, 1, 3])
+def test_frames_come_out_of_the_packing_in_their_order_with_what_is_in_them(threads):
+    def slower_for_earlier_frames(frame, labels):
+        waited.wait(0.02 if frame < 5 else 0)
+        return labels.sum()
+
+    waited = threading.Event()
+    results = (
+        TrackFrame(i, i / 30, np.full((2, 2), i + 1, np.uint16), (Tracked(i + 1, 0.5, "dog"),)) for i in range(20)
+    )
+    found = list(packed_in_order(results, slower_for_earlier_frames, threads=threads))
+    assert [result.index for result, _, _ in found] == list(range(20))
+    assert [packed for _, packed, _ in found] == [4 * (i + 1) for i in range(20)]
+    assert [described.people[0].person for _, _, described in found] == list(range(1, 21))
+    assert {described.people[0].class_name for _, _, described in found} == {"dog"}
+
+
+def test_what_goes_wrong_in_the_packing_is_raised_and_the_results_are_not_run_through():
+    taken = []
+
+    def results():
+        for i in range(1000):
+            taken.append(i)
+            yield TrackFrame(i, i / 30, LABELS, ())
+
+    def fails(frame, labels):
+        raise BadInput("no labels")
+
+    with pytest.raises(BadInput, match="no labels"):
+        list(packed_in_order(results(), fails, threads=2))
+    assert len(taken) < 10
+
+
+def test_things_are_counted_by_what_they_are():
+    assert count_classes(["person", "dog", "person"]) == {"people": 2, "dog": 1}
+    assert count_classes([]) == {"people": 0}

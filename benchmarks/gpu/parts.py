@@ -1,0 +1,6 @@
+"""The names of what is measured, for who does not want to load torch to know them."""
+
+from __future__ import annotations
+
+PARTS = ("masks", "speed", "end-to-end", "memory", "compile")
+"""In the order in which they are measured: what is quick comes first."""

@@ -10,7 +10,8 @@ import functools
 import logging
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -172,6 +173,33 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(text in str(error) for text in _MEMORY_TEXTS)
 
 
+@contextmanager
+def memory_explained(where: str, *instead: str) -> Iterator[None]:
+    """Within it, memory that runs out is said as what it is: for work that cannot be cut into smaller `Batches`.
+
+    Args:
+        where: what is done, after "memory runs out": "while loading sam3".
+        instead: what else the user may choose, said before what always may help.
+
+    Raises:
+        ModelUnavailable: memory ran out. All other errors stay as they are.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ModelUnavailable(
+            f"memory runs out {where} ({sentences(error, 2)}). {_advice('--precision bfloat16 or float16', *instead)}."
+        ) from error
+
+
+def _advice(*choices: str) -> str:
+    """What to choose where memory runs out."""
+    always = ("a GPU with more memory or one that nobody else uses", "or --device cpu")
+    return "Choose " + ", ".join(("a smaller model", *choices, *always))
+
+
 def empty_cache() -> None:
     """Gives back what torch keeps of memory that nobody uses, so that a smaller batch can have it in one piece."""
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
@@ -188,10 +216,12 @@ class Batches:
         what: what an item is, for messages: "people", "windows".
         limit: the largest batch; it falls when memory runs out and never rises again: a size that failed once would
             only fail again, at the price of the attempt.
+        has_precision: whether the user may choose one, for the message that says what to do.
     """
 
     what: str
     limit: int | None = None
+    has_precision: bool = True
 
     def run(self, work: Callable[[Sequence[Item]], Sequence[Result]], items: Sequence[Item]) -> list[Result]:
         """The results of all items, in their order.
@@ -228,7 +258,5 @@ class Batches:
         return results
 
     def _too_large(self) -> str:
-        return (
-            f"memory runs out with a single one of the {self.what}. Choose a smaller model, --precision bfloat16 or "
-            "float16, a GPU with more memory or one that nobody else uses, or --device cpu"
-        )
+        precision = ("--precision bfloat16 or float16",) if self.has_precision else ()
+        return f"memory runs out with a single one of the {self.what}. {_advice(*precision)}"

@@ -24,7 +24,8 @@ MOST_GIVEN = 4
 Each costs 4,096 tokens of attention in every frame; chosen by hand."""
 
 MOST_TOGETHER = 16
-"""People in one pass at most. The keys of one are 29 MB in float32, of which attention holds about five copies."""
+"""People in one pass at most. The keys of one are 29 MB in float32, of which attention holds about five copies. What it
+makes of them is 4 MB each, which are there of all people until their masks are made."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,11 @@ class _Step:
 
 
 class Sam2Memory:
-    """Follows people through pictures, those of whom equally much is remembered in one pass; see `protocols.Memory`."""
+    """Follows people through pictures; see `protocols.Memory`.
+
+    The attention to what is remembered, of which everybody's share in a pass must be as long, takes a pass for each
+    group of whom equally much is; masks are made and encoded for all of them at once.
+    """
 
     def __init__(
         self, model: Sam2Model, features: PictureFeatures[Features], people: Batches, *, reverse: bool = False
@@ -106,15 +111,17 @@ class Sam2Memory:
         groups: dict[tuple[int, int], list[int]] = {}
         for number, person in self._people.items():
             groups.setdefault(self._amount(person, index), []).append(number)
-        steps: dict[int, _Step] = {}
+        maps: dict[int, torch.Tensor] = {}
         for group in groups.values():
-            done = self._batches.run(lambda numbers: self._found(features, index, numbers), group)
-            steps.update(zip(group, done, strict=True))
-        for number, step in steps.items():
-            self._keep(self._people[number], step.trace)
-        ordered = [steps[number] for number in self._people]
+            done = self._batches.run(lambda numbers: self._attended(features, index, numbers), group)
+            maps.update(zip(group, done, strict=True))
+        # In the order in which they came, and not by group: from here on it does not matter what is remembered.
+        ordered = [maps.pop(number) for number in self._people]
+        steps = self._batches.run(lambda some: self._found(features, index, some), ordered)
+        for person, step in zip(self._people.values(), steps, strict=True):
+            self._keep(person, step.trace)
         return Outlines(
-            self.numbers, torch.stack([one.logits for one in ordered]), torch.stack([one.presence for one in ordered])
+            self.numbers, torch.stack([one.logits for one in steps]), torch.stack([one.presence for one in steps])
         )
 
     def remember(self, picture: Picture, index: int, outlines: Outlines) -> None:
@@ -169,18 +176,23 @@ class Sam2Memory:
             if trace.memory is not None
         ]
 
-    def _found(self, features: Features, index: int, numbers: Sequence[int]) -> list[_Step]:
-        """People of whom equally much is remembered, in the next frame."""
+    def _attended(self, features: Features, index: int, numbers: Sequence[int]) -> list[torch.Tensor]:
+        """(channels, rows, columns) for each of people of whom equally much is remembered: the next frame, by that."""
         people = [self._people[number] for number in numbers]
         masks = [self._masks(person, index) for person in people]
         traces = [(*person.given, *person.found) for person in people]
-        decoded = self._model.from_memory(
+        maps = self._model.attended(
             features,
             torch.stack([torch.cat([memory for memory, _ in each]) for each in masks]),
             torch.stack([torch.cat([place for _, place in each]) for each in masks]),
             torch.stack([torch.stack([trace.pointer for trace in each]) for each in traces]),
             self._ages(index, traces),
         )
+        return list(maps)
+
+    def _found(self, features: Features, index: int, maps: Sequence[torch.Tensor]) -> list[_Step]:
+        """People in the next frame, by their maps of it."""
+        decoded = self._model.from_memory(features, torch.stack(list(maps)))
         memories = self._model.encoded(features, decoded, given=False)
         return [
             _Step(decoded.logits[row, 0], decoded.presence[row].reshape(()), trace)

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoModel, get_1d_sine_pe
 
-from stages.segment.prompted.pretrained import load, require_transformers
+from stages.segment.prompted.pretrained import load, require_transformers, round_parameters
 
 _CORNERS = (2, 3)
 """The labels of points that are a box's top left and bottom right corner (SAM's prompt encoder)."""
@@ -37,12 +37,10 @@ class Features:
 
     Attributes:
         coarse: (cells, 1, channels), the level that the memory works on; cells = (side / 16) squared, row by row.
-        positions: likewise, the sine encoding of where each cell is.
         fine: (1, channels / 8, side / 4, side / 4) and (1, channels / 4, side / 8, side / 8), for sharp edges.
     """
 
     coarse: torch.Tensor
-    positions: torch.Tensor
     fine: tuple[torch.Tensor, ...]
 
 
@@ -65,6 +63,9 @@ class Decoded:
 
 class Sam2Model:
     """SAM 2 or 2.1 in the form of `facebook/sam2.1-hiera-*` for transformers, in evaluation mode, without gradients.
+
+    In half precision only what was learned is rounded, and sines and cosines of where things are; not what they are of.
+    bfloat16 has steps of 1/256 below 1, 4 of 1024 pixels: corners of boxes would move, and cells fall together.
 
     Attributes:
         device: where it computes.
@@ -89,22 +90,33 @@ class Sam2Model:
                 takes a minute or two at the first frame.
 
         Raises:
-            ModelUnavailable: no such weights, or another version of transformers.
+            ModelUnavailable: no such weights, another version of transformers, or too little memory on the device.
         """
         require_transformers("the SAM 2 tracker")
-        self._model: Sam2VideoModel = load(Sam2VideoModel, folder, device=device, dtype=dtype)
-        # Half precision would move the corners of boxes: bfloat16 has steps of 1/256 here, 4 of 1024 pixels.
-        self._model.prompt_encoder.shared_embedding.float()
+        self.device, self.dtype = device, dtype
+        self._model: Sam2VideoModel = load(Sam2VideoModel, folder, device=device, prepare=self._prepare)
         if compile:
             self._model.vision_encoder.compile(dynamic=False)
         config = self._model.config
-        self.device, self.dtype, self.side = device, dtype, int(config.image_size)
+        self.side = int(config.image_size)
         self.recent_masks = int(config.num_maskmem) - 1
         self.recent_pointers = int(config.max_object_pointers_in_encoder) - 1
-        self._grid: tuple[int, int] = tuple(self._model.backbone_feature_sizes[-1])
-        self.places = self._places()
-        with torch.no_grad():
-            self._where: torch.Tensor = self._model.get_image_wide_positional_embeddings()
+
+    @torch.no_grad()
+    def _prepare(self, model: Sam2VideoModel) -> None:
+        """Computes in float32 where things are, then rounds what was learned.
+
+        Sets besides `places`: `_where`, (1, channels, rows, columns), of the mask decoder's cells; `_positions`,
+        (cells, 1, channels), of the memory attention's.
+        """
+        self._grid: tuple[int, int] = tuple(model.backbone_feature_sizes[-1])
+        times = model.memory_temporal_positional_encoding
+        places = _sines(model.memory_encoder.position_encoding, model.mem_dim, self._grid) + times.flatten(1)[:, None]
+        positions = _sines(model.vision_encoder.neck.position_encoding, model.hidden_dim, self._grid).transpose(0, 1)
+        self.places = places.to(self.device, self.dtype)
+        self._positions = positions.to(self.device, self.dtype)
+        self._where: torch.Tensor = model.get_image_wide_positional_embeddings().to(self.device, self.dtype)
+        round_parameters(model, self.dtype)
 
     @torch.no_grad()
     def features(self, picture: torch.Tensor) -> Features:
@@ -113,7 +125,7 @@ class Sam2Model:
         *fine, coarse = seen.fpn_hidden_states
         sizes = self._model.backbone_feature_sizes
         maps = tuple(level.permute(1, 2, 0).reshape(1, -1, *size) for level, size in zip(fine, sizes, strict=False))
-        return Features(coarse, seen.fpn_position_encoding[-1], maps)
+        return Features(coarse, maps)
 
     @torch.no_grad()
     def from_boxes(self, features: Features, boxes: torch.Tensor) -> Decoded:
@@ -142,15 +154,15 @@ class Sam2Model:
         )
 
     @torch.no_grad()
-    def from_memory(
+    def attended(
         self,
         features: Features,
         memories: torch.Tensor,
         places: torch.Tensor,
         pointers: torch.Tensor,
         ages: torch.Tensor,
-    ) -> Decoded:
-        """Where n people are, by what is remembered of them; equally much of each.
+    ) -> torch.Tensor:
+        """(n, channels, rows, columns), the coarse level by what is remembered of n people, equally much of each.
 
         Args:
             features: of the picture.
@@ -164,15 +176,20 @@ class Sam2Model:
         memory = torch.cat([memories.to(self.dtype), tokens.to(self.dtype)], dim=1)
         seen = self._model.memory_attention(
             current_vision_features=features.coarse.expand(-1, count, -1),
-            current_vision_position_embeddings=features.positions.expand(-1, count, -1),
+            current_vision_position_embeddings=self._positions.expand(-1, count, -1),
             memory=memory.transpose(0, 1),
             memory_posision_embeddings=torch.cat([places, token_places], dim=1).transpose(0, 1),  # their spelling
             num_object_pointer_tokens=tokens.shape[1],
         )
         # (1, n, cells, channels): the module puts its batch second, made for one person alone.
-        maps = seen[0].transpose(1, 2).reshape(count, -1, *self._grid)
+        maps: torch.Tensor = seen[0].transpose(1, 2).reshape(count, -1, *self._grid)
+        return maps
+
+    @torch.no_grad()
+    def from_memory(self, features: Features, maps: torch.Tensor) -> Decoded:
+        """Where n people are, by their `attended` maps of the picture."""
         several = self._model._use_multimask(False, None)
-        return self._decoded(features, maps, self._no_points(count), several=several)
+        return self._decoded(features, maps, self._no_points(len(maps)), several=several)
 
     @torch.no_grad()
     def encoded(self, features: Features, decoded: Decoded, *, given: bool) -> torch.Tensor:
@@ -258,12 +275,11 @@ class Sam2Model:
         points = torch.zeros((count, 1, 1, 2), dtype=self.dtype, device=self.device)
         return points, torch.full((count, 1, 1), _NOT_A_POINT, dtype=torch.int32, device=self.device)
 
-    @torch.no_grad()
-    def _places(self) -> torch.Tensor:
-        encoder, times = self._model.memory_encoder, self._model.memory_temporal_positional_encoding
-        shape = torch.Size((1, self._model.mem_dim, *self._grid))
-        where = encoder.position_encoding(shape, self.device, self.dtype).flatten(2).permute(0, 2, 1)
-        return where + times.reshape(len(times), 1, -1)
+
+def _sines(encoding: torch.nn.Module, channels: int, grid: tuple[int, int]) -> torch.Tensor:
+    """(1, cells, channels) float32, a sine encoding of where the cells of a grid are."""
+    where: torch.Tensor = encoding(torch.Size((1, channels, *grid)), torch.device("cpu"), torch.float32)
+    return where.flatten(2).transpose(1, 2)
 
 
 def enlarged(logits: torch.Tensor, height: int, width: int) -> torch.Tensor:

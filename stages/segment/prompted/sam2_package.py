@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import sys
 import zipfile
 from collections.abc import Collection
 from contextlib import AbstractContextManager
@@ -22,10 +21,11 @@ import torch
 from numpy.typing import NDArray
 
 from common.errors import ModelUnavailable, UsageError
+from common.models.devices import memory_explained
 from stages.segment.prompted.protocols import Outlines
 from stages.segment.prompted.sam2_memory import MOST_GIVEN
 from stages.segment.prompted.sam2_model import enlarged
-from stages.segment.prompted.sam2_pictures import Picture, PictureFeatures, squeezed
+from stages.segment.prompted.sam2_pictures import ENDLESS, Picture, PictureFeatures, squeezed
 
 CONFIGURATIONS = {
     "sam2.1-hiera-tiny": "configs/sam2.1/sam2.1_hiera_t.yaml",
@@ -34,9 +34,6 @@ CONFIGURATIONS = {
     "sam2.1-hiera-large": "configs/sam2.1/sam2.1_hiera_l.yaml",
 }
 """The package's configuration file of each model."""
-
-_ENDLESS = sys.maxsize
-"""The number of frames of a video whose end is not known; the predictor only compares with it."""
 
 
 class Sam2PackageTracker:
@@ -59,7 +56,8 @@ class Sam2PackageTracker:
 
         Raises:
             UsageError: the package has no such model.
-            ModelUnavailable: the package is not installed, or the file is none of its checkpoints.
+            ModelUnavailable: the package is not installed, the file is none of its checkpoints, or the device has too
+                little memory.
         """
         self._use(_predictor(name, checkpoint, device), device, dtype)
 
@@ -104,7 +102,7 @@ class Sam2PackageTracker:
         """A fresh inference state of the predictor, for one person."""
         return {
             "images": {},
-            "num_frames": _ENDLESS,
+            "num_frames": ENDLESS,
             "offload_video_to_cpu": False,
             "offload_state_to_cpu": False,
             "video_height": self.side // 4,  # the masks' own size: they are enlarged elsewhere
@@ -285,7 +283,8 @@ def _predictor(name: str, checkpoint: Path, device: torch.device) -> Any:  # noq
         raise ModelUnavailable(f"{checkpoint}: no checkpoint of SAM 2. Fetch it with `ghost weights fetch`.")
     try:
         build = importlib.import_module("sam2.build_sam").build_sam2_video_predictor
-        return build(CONFIGURATIONS[name], str(checkpoint), device=str(device))
+        with memory_explained(f"while loading {name}"):
+            return build(CONFIGURATIONS[name], str(checkpoint), device=str(device))
     except ImportError as error:
         raise ModelUnavailable(f"the package sam2 cannot be imported: {error}. Install what it needs.") from error
     except (OSError, RuntimeError, KeyError) as error:

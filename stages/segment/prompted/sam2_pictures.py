@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -15,6 +16,9 @@ from stages.segment.prompted.transfer import upload
 
 Seen = TypeVar("Seen")
 """What an image encoder makes of a picture."""
+
+ENDLESS = sys.maxsize
+"""The number of frames of a video whose end is not known, for models that ask for one: they only compare with it."""
 
 MEAN = (0.485, 0.456, 0.406)
 """Of red, green and blue in [0, 1], as SAM 2 was trained (ImageNet's)."""
@@ -41,7 +45,8 @@ class Picture:
 def squeezed(image: NDArray[np.uint8], side: int, device: torch.device) -> Picture:
     """An (H, W, 3) uint8 RGB image stretched to a square, bilinear with averaging, rounded to whole grey levels.
 
-    Against the resizing of SAM 2's own code a pixel differs by one grey level at most.
+    A pixel differs by one grey level at most from what SAM 2's own predictor for single images and transformers'
+    processor make of it. SAM 2's own loader of videos resizes otherwise: bicubic, by Pillow.
     """
     height, width = image.shape[:2]
     planes = upload(image, device).permute(2, 0, 1)[None].float()

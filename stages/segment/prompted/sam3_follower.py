@@ -10,12 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from common.errors import ModelUnavailable
-from common.models.devices import is_out_of_memory
+from common.models.devices import memory_explained
 from stages.segment.prompted.prompts import phrases_of
 from stages.segment.prompted.protocols import Outlines
 from stages.segment.prompted.sam2_pictures import squeezed
-from stages.segment.prompted.sam3_model import Sam3Model
+from stages.segment.prompted.sam3_model import CorrectedSam3
 from stages.segment.prompted.sam3_session import Reach, StreamSession
 from stages.segment.prompted.sam3_words import read
 
@@ -92,7 +91,7 @@ class Sam3:
         """
         chosen = thresholds or Thresholds()
         phrases = phrases_of(prompt)
-        self.model = Sam3Model.load(folder, device=device, dtype=dtype)
+        self.model = CorrectedSam3.load(folder, device=device, dtype=dtype)
         self.model.score_threshold_detection = chosen.seen
         self.model.new_det_thresh = chosen.new
         self.phrases = read(folder, phrases, device=device)
@@ -138,16 +137,10 @@ class Sam3Follower:
         Raises:
             ModelUnavailable: the device has too little memory, or the precision is too coarse.
         """
-        try:
+        # Everyone that was ever seen takes memory and time, so how many they are says what may help.
+        where = f"in SAM 3's frame {self._index} with {len(self.followed)} people or things"
+        with memory_explained(where, "a prompt that names fewer things", "--backend gdino-sam2"):
             return self._follow(image)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise ModelUnavailable(
-                f"memory runs out in SAM 3's frame {self._index} with {len(self.followed)} people or things: every "
-                "one that was ever seen takes memory and time. Choose --precision bfloat16 or float16, a prompt that "
-                "names fewer things, --backend gdino-sam2, or a GPU with more memory or one that nobody else uses."
-            ) from error
 
     def forget(self, numbers: Collection[int]) -> None:
         """Looks for these no longer: should they come back, they are new."""

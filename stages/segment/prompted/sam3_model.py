@@ -14,15 +14,18 @@ import torch
 from transformers.models.sam3_video.modeling_sam3_video import Sam3VideoInferenceSession, Sam3VideoModel
 
 from common.errors import ModelUnavailable
-from stages.segment.prompted.pretrained import load
+from stages.segment.prompted.pretrained import load, round_parameters
 from stages.segment.prompted.sam3_offline import stay_offline
 
 
-class Sam3Model(Sam3VideoModel):  # type: ignore[no-untyped-call]
-    """A `Sam3VideoModel` in which objects neither take each other's masks nor change each other when they come."""
+class CorrectedSam3(Sam3VideoModel):  # type: ignore[no-untyped-call]
+    """A `Sam3VideoModel` in which objects neither take each other's masks nor change each other when they come.
+
+    Its name must be that of no class of transformers, which looks up by name how weights are converted when read.
+    """
 
     @classmethod
-    def load(cls, folder: Path, *, device: torch.device, dtype: torch.dtype) -> Sam3Model:
+    def load(cls, folder: Path, *, device: torch.device, dtype: torch.dtype) -> CorrectedSam3:
         """The model, on a device, which from now on needs no network.
 
         Args:
@@ -33,14 +36,13 @@ class Sam3Model(Sam3VideoModel):  # type: ignore[no-untyped-call]
                 one changes nothing outside.
 
         Raises:
-            ModelUnavailable: no such weights, or another version of transformers.
+            ModelUnavailable: no such weights, another version of transformers, or too little memory on the device.
         """
         stay_offline()
-        model: Sam3Model = load(cls, folder, device=device)
-        model._round(dtype)
+        model: CorrectedSam3 = load(cls, folder, device=device, prepare=lambda loaded: loaded._round(dtype, device))
         return model
 
-    def _round(self, dtype: torch.dtype) -> None:
+    def _round(self, dtype: torch.dtype, device: torch.device) -> None:
         """Makes a float32 model one of another type, except that it knows as exactly as before where things are.
 
         bfloat16 has steps of 1/8 at 20: positions in the image encoder, which go up to 24 in steps of 1/3, would be off
@@ -50,12 +52,11 @@ class Sam3Model(Sam3VideoModel):  # type: ignore[no-untyped-call]
             return
         tracker: Any = self.tracker_model
         with torch.no_grad():
-            where = tracker.get_image_wide_positional_embeddings().to(dtype)
+            where = tracker.get_image_wide_positional_embeddings().to(device, dtype)
         tracker.get_image_wide_positional_embeddings = lambda: where
         for embedding in (tracker.shared_image_embedding, tracker.prompt_encoder.shared_embedding):
             embedding.positional_embedding = embedding.positional_embedding.to(dtype)  # of prompts that are not given
-        for parameter in self.parameters():
-            parameter.data = parameter.data.to(dtype)
+        round_parameters(self, dtype)
 
     def get_vision_features_for_tracker(self, vision_embeds: Any) -> Any:  # noqa: ANN401 - transformers' own
         """As it is there, unless half precision has overflowed: then all masks would silently be empty.

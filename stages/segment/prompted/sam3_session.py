@@ -8,7 +8,6 @@ notes matter for as long as an object may still be taken back.
 
 from __future__ import annotations
 
-import sys
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Any
 import torch
 from transformers.models.sam3_video.modeling_sam3_video import Sam3VideoInferenceSession
 
-_ENDLESS = sys.maxsize
+from stages.segment.prompted.sam2_pictures import ENDLESS
 
 _USUAL_GIVEN = 4
 """Confirmed frames to keep if the model would look at all there are; the published one looks at as many."""
@@ -84,7 +83,7 @@ class StreamSession(Sam3VideoInferenceSession):
 
         In those of a session to which frames are added they would mean another time in each of the first 16 frames.
         """
-        return _ENDLESS
+        return ENDLESS
 
     def add_new_frame(self, pixel_values: torch.Tensor, frame_idx: int | None = None) -> int:
         """Takes the next frame, (3, side, side), in place of the one before."""

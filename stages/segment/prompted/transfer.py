@@ -23,7 +23,8 @@ def upload(array: NDArray[np.generic], device: torch.device) -> torch.Tensor:
     dtype = torch.from_numpy(np.empty(0, source.dtype)).dtype
     buffer = torch.empty(source.shape, dtype=dtype, pin_memory=device.type == "cuda")
     np.copyto(buffer.numpy(), source)
-    return buffer.to(device, non_blocking=True)
+    # Elsewhere nobody would keep the memory until a copy is done that was not waited for.
+    return buffer.to(device, non_blocking=device.type == "cuda")
 
 
 class Downloads(Generic[Note]):

@@ -9,7 +9,15 @@ import torch
 from common.errors import ModelUnavailable, UsageError
 from common.models import devices
 from common.models.cuda_checks import Objection
-from common.models.devices import Batches, announce, deterministic, is_out_of_memory, resolve, resolve_dtype
+from common.models.devices import (
+    Batches,
+    announce,
+    deterministic,
+    is_out_of_memory,
+    memory_explained,
+    resolve,
+    resolve_dtype,
+)
 
 
 @pytest.fixture
@@ -264,6 +272,9 @@ def test_an_item_that_does_not_fit_alone_ends_with_what_to_try():
     for advice in ("smaller model", "--precision", "more memory", "--device cpu"):
         assert advice in str(error.value)
     assert isinstance(error.value.__cause__, torch.OutOfMemoryError)
+    with pytest.raises(ModelUnavailable, match="a single one of the people") as error:
+        Batches("people", has_precision=False).run(Device(room=0).double, range(5))
+    assert "--precision" not in str(error.value), "there is no such option"
 
 
 def test_other_errors_are_not_tried_again():
@@ -304,3 +315,24 @@ def test_memory_of_the_failed_attempt_is_free_before_the_next():
 def test_work_that_loses_an_item_is_noticed():
     with pytest.raises(ValueError, match="expected 3 results, one for each item of the batch, got 2"):
         Batches("items").run(lambda batch: batch[1:], range(3))
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), MemoryError("no room")]
+)
+def test_memory_that_runs_out_elsewhere_is_explained(error: Exception):
+    with (
+        pytest.raises(ModelUnavailable, match=r"^memory runs out in frame 7 .*Choose a smaller model") as explained,
+        memory_explained("in frame 7", "fewer people"),
+    ):
+        raise error
+    for advice in (str(error).rstrip("."), "--precision", "fewer people", "more memory", "--device cpu"):
+        assert advice in str(explained.value)
+    assert explained.value.__cause__ is error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes cannot be multiplied"), OSError("out of memory")])
+def test_errors_that_are_not_of_memory_are_not_explained_as_such(error: Exception):
+    with pytest.raises(type(error)) as same, memory_explained("in frame 7"):
+        raise error
+    assert same.value is error

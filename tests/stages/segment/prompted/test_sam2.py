@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from common.errors import ModelUnavailable
 from stages.segment.prompted.protocols import Outlines
@@ -248,17 +249,23 @@ def test_the_memory_of_200_frames_is_that_of_40(tracker: Sam2Tracker) -> None:
     assert most <= held[200][1] * 1.01, f"up to {most} bytes on the way, {held[200][1]} at the end"
 
 
-def test_people_of_whom_equally_much_is_remembered_share_a_pass(
+def count_passes(monkeypatch: pytest.MonkeyPatch, name: str) -> list[int]:
+    """How many people come into each call of one of the model's methods, the second argument of which is of them."""
+    passes: list[int] = []
+    original = getattr(Sam2Model, name)
+
+    def counting(self: Sam2Model, features: object, people: torch.Tensor, *rest: object) -> object:
+        passes.append(len(people))
+        return original(self, features, people, *rest)
+
+    monkeypatch.setattr(Sam2Model, name, counting)
+    return passes
+
+
+def test_people_of_whom_equally_much_is_remembered_share_attention_and_all_share_the_rest(
     tracker: Sam2Tracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    passes: list[int] = []
-    original = Sam2Model.from_memory
-
-    def counting(self: Sam2Model, features: object, memories: torch.Tensor, *rest: object) -> object:
-        passes.append(len(memories))
-        return original(self, features, memories, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Sam2Model, "from_memory", counting)
+    passes, decoded = count_passes(monkeypatch, "attended"), count_passes(monkeypatch, "from_memory")
     memory, masks = tracker.memory(), rectangles(4)
     picture = tracker.see(moving_pictures(1)[0])
     by_frame = []
@@ -273,6 +280,7 @@ def test_people_of_whom_equally_much_is_remembered_share_a_pass(
     assert by_frame[1:5] == [[3]] * 4
     assert by_frame[5:20] == [[1, 3]] * 15, "until the newcomer's memory is as long as theirs"
     assert by_frame[20:] == [[4]] * 10
+    assert decoded == [3] * 4 + [4] * 25, "one pass for everybody in each frame, newcomer or not"
 
 
 def test_a_picture_is_encoded_once_however_many_look_at_it(sam2_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,20 +304,21 @@ def test_a_picture_is_encoded_once_however_many_look_at_it(sam2_folder: Path, mo
     assert len(calls) == 3
 
 
+@pytest.mark.parametrize("step", ["attended", "from_memory"])
 def test_memory_that_runs_out_makes_the_passes_smaller(
-    sam2_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    step: str, sam2_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     frames = moving_pictures(3)
     prompts = {number: {0: mask} for number, mask in enumerate(rectangles(4), 1)}
     whole = tracked(Sam2Tracker(sam2_folder, device=CPU), frames, prompts)
-    original = Sam2Model.from_memory
+    original = getattr(Sam2Model, step)
 
-    def narrow(self: Sam2Model, features: object, memories: torch.Tensor, *rest: object) -> object:
-        if len(memories) > 2:
+    def narrow(self: Sam2Model, features: object, people: torch.Tensor, *rest: object) -> object:
+        if len(people) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return original(self, features, memories, *rest)  # type: ignore[arg-type]
+        return original(self, features, people, *rest)
 
-    monkeypatch.setattr(Sam2Model, "from_memory", narrow)
+    monkeypatch.setattr(Sam2Model, step, narrow)
     halves = tracked(Sam2Tracker(sam2_folder, device=CPU), frames, prompts)
     for index in (1, 2):
         assert_equal(halves[index], Result(whole[index].logits, whole[index].presence), frame=index, tolerance=3e-2)
@@ -329,12 +338,46 @@ def test_half_precision_finds_about_the_same_at_first(sam2_folder: Path, dtype: 
 
 
 def test_half_precision_does_not_move_boxes(sam2_folder: Path) -> None:
-    model = Sam2Model(sam2_folder, device=CPU, dtype=torch.bfloat16)
-    encoding = model._model.prompt_encoder.shared_embedding
+    encoding = Sam2Model(sam2_folder, device=CPU, dtype=torch.bfloat16)._model.prompt_encoder.shared_embedding
     corners = torch.tensor([[[[10.3, 50.7], [61.15, 63.9]]]])
-    waves = 2 * np.pi * (2 * corners.double() / SIDE - 1) @ encoding.positional_embedding.double()
+    waves = 2 * np.pi * (2 * corners.double() / SIDE - 1) @ saved(sam2_folder, "prompt_encoder.shared_embedding")
     worst = (encoding(corners, (SIDE, SIDE)) - torch.cat([waves.sin(), waves.cos()], dim=-1)).abs().max().item()
     assert worst < 1e-4, f"corners are encoded wrongly by {worst:.1e}"
+
+
+def saved(folder: Path, encoding: str) -> torch.Tensor:
+    """(2, n) float64, the frequencies of an encoding, as they are in the file."""
+    return load_file(folder / "model.safetensors")[f"{encoding}.positional_embedding"].double()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_does_not_move_cells(sam2_folder: Path, dtype: torch.dtype) -> None:
+    model = Sam2Model(sam2_folder, device=CPU, dtype=dtype)
+    assert {parameter.dtype for parameter in model._model.parameters()} == {dtype}
+    cells = SIDE // 16
+    rows, columns = np.meshgrid(np.arange(cells), np.arange(cells), indexing="ij")
+    centres = torch.from_numpy(np.stack([columns, rows], axis=-1) + 0.5) / cells
+    waves = 2 * np.pi * (2 * centres - 1) @ saved(sam2_folder, "shared_image_embedding")
+    assert_rounded_once(model._where[0].permute(1, 2, 0), torch.cat([waves.sin(), waves.cos()], dim=-1))
+    assert_rounded_once(model._positions[:, 0], sines(rows, columns, 128))
+    times = load_file(sam2_folder / "model.safetensors")["memory_temporal_positional_encoding"].double().flatten(1)
+    assert_rounded_once(model.places, sines(rows, columns, 64) + times[:, None])
+
+
+def sines(rows: np.ndarray, columns: np.ndarray, channels: int) -> torch.Tensor:
+    """(cells, channels) float64: DETR's sine encoding (Carion et al. 2020), of 1 to n as fractions of a turn."""
+    frequencies = 10000.0 ** (-np.arange(0, channels // 2, 2) / (channels // 2))
+    parts = []
+    for places in (rows, columns):
+        angles = 2 * np.pi * (places.reshape(-1, 1) + 1) / len(rows) * frequencies
+        parts.append(np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(len(angles), -1))
+    return torch.from_numpy(np.concatenate(parts, axis=1))
+
+
+def assert_rounded_once(half: torch.Tensor, exact: torch.Tensor) -> None:
+    allowed = torch.finfo(half.dtype).eps / 2 * exact.abs() + 1e-5
+    excess = ((half.double() - exact).abs() - allowed).max().item()
+    assert excess <= 0, f"off by {excess:.1e} more than by rounding"
 
 
 def test_frames_come_one_after_the_other(tracker: Sam2Tracker) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from common.errors import ModelUnavailable
 from stages.segment.prompted.sam3_follower import Sam3, Thresholds
-from stages.segment.prompted.sam3_model import Sam3Model
+from stages.segment.prompted.sam3_model import CorrectedSam3
 from tests.stages.segment.prompted.sam3_reference import (
     CELLS,
     CPU,
@@ -27,8 +27,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(folder: Path) -> Sam3Model:
-    return Sam3Model.load(folder, device=CPU, dtype=torch.float32)
+def model(folder: Path) -> CorrectedSam3:
+    return CorrectedSam3.load(folder, device=CPU, dtype=torch.float32)
 
 
 def plan(*, new: list[int], removed: set[int]) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def plan(*, new: list[int], removed: set[int]) -> dict[str, Any]:
 @pytest.mark.parametrize("removed", [{0}, {3}, {7}, {0, 7}, {0, 3, 7}])
 @pytest.mark.parametrize("new", [[], [8, 9]])
 def test_in_the_frame_in_which_somebody_is_taken_back_everybody_has_their_own_mask(
-    model: Sam3Model, removed: set[int], new: list[int]
+    model: CorrectedSam3, removed: set[int], new: list[int]
 ) -> None:
     followed = {0: 1.0, 3: 2.0, 7: 3.0}
     masks = torch.stack([torch.full((CELLS, CELLS), value) for value in followed.values()])
@@ -85,8 +85,8 @@ def test_precision_is_the_models_own_and_nobody_elses(folder: Path, dtype: torch
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_knows_exactly_where_things_are(folder: Path, model: Sam3Model, dtype: torch.dtype) -> None:
-    half = Sam3Model.load(folder, device=CPU, dtype=dtype)
+def test_half_precision_knows_exactly_where_things_are(folder: Path, model: CorrectedSam3, dtype: torch.dtype) -> None:
+    half = CorrectedSam3.load(folder, device=CPU, dtype=dtype)
     assert {parameter.dtype for parameter in half.parameters()} == {dtype}
     expected = dict(model.named_buffers())
     for name, buffer in half.named_buffers():

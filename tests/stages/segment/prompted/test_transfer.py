@@ -30,6 +30,21 @@ def test_what_is_uploaded_is_a_copy(device: torch.device, step: int) -> None:
     assert np.array_equal(image, before)
 
 
+def test_only_a_gpu_of_cuda_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On others the copy's source might be gone, or overwritten, before it is made."""
+    waited: list[bool] = []
+    original = torch.Tensor.to
+
+    def to(self: torch.Tensor, device: torch.device, *, non_blocking: bool = False) -> torch.Tensor:
+        waited.append(not non_blocking)
+        return original(self, device, non_blocking=non_blocking)
+
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    for device in ("cpu", "meta"):
+        upload(np.zeros(3, np.uint8), torch.device(device))
+    assert waited == [True, True]
+
+
 def test_images_come_back_in_order_with_what_belongs_to_them(device: torch.device) -> None:
     downloads: Downloads[str] = Downloads(3)
     arrived = []

@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from common.errors import GhostError, Terminated
 from common.manifest import unit_name
 from common.storage.interface import Storage
 
@@ -91,8 +92,16 @@ class Checkpoints:
             own = f"{self._unit}{self._key[:_KEY_LENGTH]}/"
             for folder in self._storage.list(self._unit):
                 if folder != own:
-                    self._storage.remove_folder(folder.rstrip("/"))
+                    self._remove(folder)
             self._is_clean = True
+
+    def _remove(self, folder: str) -> None:
+        try:
+            self._storage.remove_folder(folder.rstrip("/"))
+        except Terminated:
+            raise
+        except GhostError as error:  # whose attempt may be alive and write at this moment; it does no harm
+            _LOG.debug("%s could not be removed: %s", folder, error)
 
 
 def discard(storage: Storage, scene: str, stage: str, video: str | None) -> None:

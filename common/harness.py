@@ -84,7 +84,7 @@ def execute(task: Task, *, force: bool = False) -> Outcome:
 
     Args:
         task: what to do.
-        force: run even if the result is up to date.
+        force: run even if the result is up to date, and continue from no checkpoint.
 
     Raises:
         GhostError: whatever the stage could not do; operating-system errors are converted.
@@ -120,6 +120,8 @@ def _tidy(task: Task) -> None:
     """Removes what attempts before the one that was published have left: the note of a failure, checkpoints."""
     unit = (task.scene, task.stage.name, task.video)
     task.output.remove(failure_key(*unit))
+    if not task.stage.checkpoints:
+        return
     try:
         checkpoints.discard(task.output, *unit)
     except Terminated:
@@ -164,6 +166,8 @@ def _attempt(task: Task, planned: Plan, *, force: bool) -> Outcome:
     stage, output = task.stage, task.output
     unit = (task.scene, stage.name, task.video)
     _occupied(task)  # a link in the way is refused before the work, not after it
+    if force and stage.checkpoints:
+        checkpoints.discard(output, *unit)  # "again" means from the beginning
     started, wall, cpu = _now(), time.monotonic(), _cpu_seconds()
     with output.attempt(task.scene, f"{stage.name}.{unit_name(task.video)}") as folder:
         workspace = Workspace(
@@ -176,7 +180,7 @@ def _attempt(task: Task, planned: Plan, *, force: bool) -> Outcome:
             raise
         files = _collect(task, folder)
         _check_unchanged(task, planned)
-        gpu, gpu_peak = _gpu_of_this_process()
+        gpu, gpu_peak = workspace.gpu if workspace.gpu[0] else _gpu_of_this_process()
         record = RunRecord(
             started=started,
             wall_s=round(time.monotonic() - wall, 3),

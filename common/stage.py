@@ -142,6 +142,7 @@ class Stage:
         run: does the work, on local files only.
         options: a frozen dataclass made with `option`.
         source: whether it opens the recordings themselves (needs the data root).
+        checkpoints: whether it keeps what it has done for the next attempt (`Workspace.checkpoints`).
         history: whether it shows what happened to the other stages (the report): their records are part of its inputs.
         resources: what one unit asks for.
         weights: names of the model files that the options call for.
@@ -163,6 +164,7 @@ class Stage:
     options: type = NoOptions
     may_read: tuple[Artifact, ...] = ()
     source: bool = False
+    checkpoints: bool = False
     history: bool = False
     resources: Resources = Resources()
     weights: Callable[[Any], tuple[str, ...]] = _nothing

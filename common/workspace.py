@@ -26,7 +26,10 @@ class Workspace:
         scene: name of the scene.
         video: id of the video, None in a stage that covers a scene.
         published: the finished results of the scene.
-        checkpoints: where long work keeps what it has done, for the next attempt at the same result.
+        checkpoints: where long work keeps what it has done, for the next attempt at the same result. For stages that
+            declare it: nobody tidies up after the others.
+        gpu: name of the GPU that a process of the stage's own has used, and the most bytes that it took there; "" and 0
+            if there was none. The harness knows by itself what this process has used.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Workspace:
         self.found: dict[str, Any] = {}
         self.counts: dict[str, int] = {}
         self.warnings: list[str] = []
+        self.gpu: tuple[str, int] = ("", 0)
         self.checkpoints = Checkpoints(published.storage, published.scene, stage, video, key)
         self._attempt = attempt
         self.recording_bytes = 0  # size of the recordings that the stage was given

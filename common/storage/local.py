@@ -76,9 +76,12 @@ class LocalStorage:
         self._refuse_links([path.parent])
         with self.attempt(scene, "write") as folder, _writing(path):
             _write_durably(folder / "content", content)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            (folder / "content").replace(path)
-            sync_folder(path.parent)
+            try:
+                _move(folder / "content", path)
+            except FileNotFoundError:  # somebody removed the folder, empty as it was, in between
+                _move(folder / "content", path)
+            with contextlib.suppress(FileNotFoundError):  # or does so now, with all that is in it
+                sync_folder(path.parent)
 
     def remove(self, key: str) -> None:
         """Removes a file if it exists."""
@@ -271,6 +274,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def _move(source: Path, target: Path) -> None:
+    """Renames a file onto a name whose folder need not exist."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.replace(target)
 
 
 def sync_folder(folder: Path) -> None:

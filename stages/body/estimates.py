@@ -49,11 +49,29 @@ def objection(estimate: BodyEstimate, camera: Intrinsics) -> str | None:
         return NOT_FINITE
     if not (points[known, 2] > 0).any():
         return BEHIND
-    safe = known & (points[:, 2] > _SINGULAR)
-    exact = camera.project(points[safe])
-    off = np.abs(exact - estimate.keypoints2d[safe]).max(axis=1)
+    exact, off = _apart(estimate, camera)
     allowed = TOLERANCE_PX + _SINGLE * np.abs(exact).max(axis=1)
     return None if (off <= allowed).all() else CONTRADICTORY
+
+
+def apart_px(estimate: BodyEstimate, camera: Intrinsics) -> float:
+    """Median distance in pixels between the 2D keypoints and the projection of the 3D ones; NaN if there are none."""
+    _, off = _apart(estimate, camera)
+    return float(np.median(off)) if len(off) else float("nan")
+
+
+def _apart(estimate: BodyEstimate, camera: Intrinsics) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Projections (m, 2) of the keypoints that are safely before the lens, and how far off theirs are, (m,)."""
+    points = estimate.keypoints3d.astype(np.float64) + estimate.transl.astype(np.float64)
+    safe = np.isfinite(estimate.keypoints3d).all(axis=1) & (points[:, 2] > _SINGULAR)
+    exact = camera.project(points[safe])
+    return exact, np.abs(exact - estimate.keypoints2d[safe]).max(axis=1)
+
+
+def held_bytes(estimate: BodyEstimate) -> int:
+    """What the large arrays of an estimate take in memory: the mesh, and whatever else is larger than the keypoints."""
+    optional = [array for array in (estimate.vertices, estimate.feature) if array is not None]
+    return sum(array.nbytes for array in (*optional, *estimate.params.values()) if array.nbytes >= _ON_DISK_FROM)
 
 
 def _check_shapes(estimate: BodyEstimate) -> None:
@@ -112,7 +130,11 @@ def _as_dict(estimate: BodyEstimate) -> dict[str, NDArray[Any]]:
 
 
 class Tracks:
-    """Columns by person. Rows of more than 2 kB, which is meshes and features, go to hidden files in a folder."""
+    """Columns by person. Rows of more than 2 kB, which is meshes and features, go to hidden files in a folder.
+
+    Attributes:
+        count: number of bodies.
+    """
 
     def __init__(self, clip: Clip, folder: Path) -> None:
         """Starts empty.
@@ -123,6 +145,7 @@ class Tracks:
         """
         self._clip = clip
         self._folder = folder
+        self.count = 0
         self._small: dict[int, list[Columns]] = {}
         self._large: dict[int, dict[str, tuple[Path, np.dtype[Any], tuple[int, ...]]]] = {}
 
@@ -133,6 +156,7 @@ class Tracks:
             OSError: the disk refuses.
         """
         people = self._clip.people.person[columns[ROW]]
+        self.count += len(people)
         for person in np.unique(people).tolist():
             mine = people == person
             small: Columns = {}

@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 
 from common.ahead import Ahead
 from common.artifacts.bodies import PersonBody
+from common.errors import ModelUnavailable
 from common.media.decode import Frame
-from stages.body.backends import BodyEstimate, FrameBodyModel, PeopleInFrame
+from stages.body.backends import OUT_OF_MEMORY, BodyEstimate, FrameBodyModel, PeopleInFrame
 from stages.body.clip import Clip, OpenFrames
-from stages.body.estimates import Tracks, objection, to_columns
+from stages.body.estimates import CONTRADICTORY, Tracks, apart_px, held_bytes, objection, to_columns
+from stages.body.labels import renumbered
 
 CHUNK_FRAMES = 200
 """Frames with people after which what has been estimated is kept."""
@@ -34,7 +36,9 @@ CHUNK_SECONDS = 60.0
 """The same in seconds of work: 200 frames of eight people take SAM 3D Body many minutes."""
 
 _CHUNK_BYTES = 64 << 20  # the same in memory, which matters where meshes are kept; chosen by hand
-_AHEAD = 4  # frames that are decoded and wait, 6 MB each at 1080p and a mask of 2 MB for each person; chosen by hand
+_AHEAD = 4  # frames that are decoded and wait, at least; chosen by hand
+_AHEAD_BYTES = 256 << 20  # of those, if the model takes many at once: 25 at 1080p, 6 at 4K; chosen by hand
+_PIXEL_BYTES = 5  # of a frame that waits: RGB and a label
 
 _NOTE = "note"  # the entry of a chunk that says which frames it is about
 
@@ -76,6 +80,8 @@ class _Chunk:
         rows: of the clip's people, whose bodies these are.
         estimates: their bodies.
         rejected: how many bodies of these frames are left out, by reason.
+        apart: by how many pixels the 2D keypoints of those that contradict themselves are off, each body's median.
+        bytes: of the large arrays among the estimates.
     """
 
     first: int
@@ -83,6 +89,8 @@ class _Chunk:
     rows: list[int] = field(default_factory=list)
     estimates: list[BodyEstimate] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
+    apart: list[float] = field(default_factory=list)
+    bytes: int = 0
     began: float = field(default_factory=time.monotonic)
 
     def add(self, clip: Clip, rows: NDArray[np.int64], found: list[BodyEstimate | None]) -> None:
@@ -94,17 +102,19 @@ class _Chunk:
             if reason is None:
                 self.rows.append(row)
                 self.estimates.append(estimate)
+                self.bytes += held_bytes(estimate)
             else:
                 self.rejected[reason] += 1
+            if reason == CONTRADICTORY:
+                self.apart.append(apart_px(estimate, clip.camera))
 
     @property
     def is_full(self) -> bool:
         """Whether it is time to keep it."""
-        meshes = sum(one.vertices.nbytes for one in self.estimates if one.vertices is not None)
         return (
             self.end - self.first >= CHUNK_FRAMES
             or time.monotonic() - self.began >= CHUNK_SECONDS
-            or meshes >= _CHUNK_BYTES
+            or self.bytes >= _CHUNK_BYTES
         )
 
 
@@ -129,6 +139,16 @@ class FramewiseEstimator:
         return self._model.identity
 
     @property
+    def about(self) -> Mapping[str, str]:
+        """What the manifest should say about where the model ran, by name."""
+        return self._model.about
+
+    @property
+    def gpu(self) -> tuple[str, int]:
+        """Name and most bytes taken of the GPU that a process of its own has used; "" if this process has."""
+        return self._model.gpu
+
+    @property
     def remark(self) -> str:
         """See BodyEstimator."""
         return self._model.remark
@@ -137,7 +157,7 @@ class FramewiseEstimator:
         """See BodyEstimator.
 
         Raises:
-            ModelUnavailable: the model cannot be loaded, or has broken down.
+            ModelUnavailable: the model cannot be loaded, has broken down, or gives nothing that could be published.
             BadInput: a mask or the video is damaged.
             DiskError: what was estimated cannot be kept.
         """
@@ -146,6 +166,8 @@ class FramewiseEstimator:
         rows_of = np.split(rows, first[1:])
         tracks, rejected, store = Tracks(clip, self._progress.folder), Counter[str](), self._progress.store
         with closing(self._model):
+            if len(frames):
+                self._model.open()  # before checkpoints are taken up: only then its identity is complete
             kept, done = self._resume(tracks, rejected, total=len(frames))
             if done < len(frames):
                 rest = self._chunks(clip, open_frames, frames, rows_of, done=done)
@@ -153,12 +175,34 @@ class FramewiseEstimator:
                     columns = to_columns(chunk.rows, chunk.estimates)
                     tracks.add(columns)
                     rejected.update(chunk.rejected)
+                    self._judge(tracks.count, rejected, chunk.apart)
                     if store is not None and chunk.end < len(frames):
                         store.save(index, columns | {_NOTE: self._note(chunk)})
         if rejected:
             reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(rejected.items()))
             self._warn(f"{self._model.name}: {rejected.total()} bodies in single frames are left out: {reasons}.")
         return tracks.bodies()
+
+    def _judge(self, good: int, rejected: Counter[str], apart: list[float]) -> None:
+        """Raises ModelUnavailable where what was left out so far is no accident: nobody would want the rest.
+
+        Args:
+            good: number of bodies so far that nothing is to be said against.
+            rejected: and of those that were left out.
+            apart: see _Chunk.
+        """
+        crooked = rejected[CONTRADICTORY]
+        if crooked > good:
+            raise ModelUnavailable(
+                f"{self._model.name}: in {crooked} of {good + crooked} bodies the 2D keypoints are not the projection "
+                f"of the 3D ones, {np.nanmedian(apart or [np.nan]):.3g} px off in the median. This version of the "
+                "model's code computes otherwise than ghost expects: use the one that the README of stages/body names."
+            )
+        if not good and rejected[OUT_OF_MEMORY] > rejected.total() / 2:
+            raise ModelUnavailable(
+                f"{self._model.name}: memory runs out with a single person. Choose a GPU with more memory or one that "
+                "nobody else uses, or --device cpu."
+            )
 
     def _note(self, chunk: _Chunk) -> NDArray[np.str_]:
         note = {"identity": self._model.identity, "first": chunk.first, "end": chunk.end, "rejected": chunk.rejected}
@@ -191,7 +235,8 @@ class FramewiseEstimator:
         model, size = self._model, self._model.frames_at_once
         chunk, counted = _Chunk(done), Counter(model.rejected)
         pictures = _pictures(clip, open_frames(frames[done:]), frames, rows_of)
-        with Ahead(pictures, max(_AHEAD, size)) as stream:
+        waiting = _AHEAD_BYTES // (_PIXEL_BYTES * clip.height * clip.width)
+        with Ahead(pictures, max(_AHEAD, min(size, waiting))) as stream:
             # Always the same frames together, wherever work was taken up: on a GPU the last digits depend on it.
             for batch, group in itertools.groupby(stream, key=lambda picture: picture[0] // size):
                 members = list(group)
@@ -217,13 +262,12 @@ def _pictures(
     for frame in stream:
         position = int(np.searchsorted(frames, frame.index))
         rows = rows_of[position]
-        labels = clip.masks.labels(frame.index)
         yield (
             position,
             PeopleInFrame(
                 image=np.ascontiguousarray(frame.image),
                 boxes=clip.people.box[rows].astype(np.float32),
-                masks=labels == clip.people.person[rows, None, None].astype(np.uint16),
+                labels=renumbered(clip.masks.labels(frame.index), clip.people.person[rows]),
                 camera=matrix,
             ),
         )

@@ -38,9 +38,10 @@ class Intrinsics:
 
     @classmethod
     def assume(cls, *, height: int, width: int) -> Intrinsics:
-        """The camera that SAM 3D Body and the original ghost take where none is known.
+        """The camera where none is known: focal length = diagonal of the image, 53 degrees across it.
 
-        Focal length = diagonal of the image (53 degrees across it), principal point in its middle.
+        SAM 3D Body and the original ghost assume the same focal length. The principal point is the middle of the image,
+        which is half a pixel from their (width / 2, height / 2): pixels are counted from the centre of the first one.
         """
         focal = float(np.hypot(height, width))
         return cls(np.full(2, focal), np.array([(width - 1) / 2, (height - 1) / 2]), assumed=True)

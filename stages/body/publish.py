@@ -75,6 +75,8 @@ def estimate_video(workspace: Workspace, options: Options) -> None:
     workspace.counts |= calls.counted()
     if isinstance(estimator, FramewiseEstimator):
         workspace.found["model"] = estimator.identity[:12]  # of what the manifest's key does not know
+        workspace.found |= estimator.about
+        workspace.gpu = estimator.gpu
     workspace.found["bodies"] = sum(len(body) for body in bodies.values())
     residual = np.concatenate([reprojection_px(body) for body in bodies.values()] or [np.empty(0)])
     if np.isfinite(residual).any():

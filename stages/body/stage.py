@@ -95,6 +95,7 @@ STAGE = Stage(
     run=run,
     options=Options,
     source=True,
+    checkpoints=True,
     weights=weights,
     uses_gpu=uses_gpu,
     without_effect=without_effect,

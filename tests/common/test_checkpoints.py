@@ -1,6 +1,8 @@
 """Checkpoints survive their process, belong to one result only, and are never taken for one."""
 
 import dataclasses
+import errno
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,9 @@ ARRAYS = {
 @pytest.fixture
 def storage(tmp_path: Path) -> LocalStorage:
     return LocalStorage(tmp_path)
+
+
+KEEPING = dataclasses.replace(HEADS, checkpoints=True)
 
 
 def of(storage: LocalStorage, *, key: str = KEY, video: str | None = "cam01") -> Checkpoints:
@@ -98,6 +103,24 @@ def test_what_numpy_could_only_pickle_is_refused(storage: LocalStorage) -> None:
         of(storage).save(0, {"a file": np.zeros(1)})
 
 
+def test_those_of_another_key_that_cannot_be_removed_do_no_harm(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = shutil.rmtree
+
+    def refuse(path: Path, *, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            raise OSError(errno.ENOTEMPTY, "somebody wrote there just now")
+        remove(path, ignore_errors=True)
+
+    of(storage, key="f" * 64).save(0, ARRAYS)
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    checkpoints = of(storage)
+    assert checkpoints.load(0) is None
+    checkpoints.save(0, ARRAYS)
+    assert of(storage).load(0) is not None
+
+
 def test_discarded_they_leave_no_trace(storage: LocalStorage) -> None:
     of(storage).save(0, ARRAYS)
     of(storage, video="cam02").save(0, ARRAYS)
@@ -126,7 +149,7 @@ def test_a_failed_attempt_leaves_its_checkpoints_to_the_next_and_a_published_uni
             raise BadInput("not yet.")
         keep_head(workspace, options)
 
-    stage = dataclasses.replace(HEADS, run=work)
+    stage = dataclasses.replace(KEEPING, run=work)
     for _ in range(2):
         with pytest.raises(BadInput):
             bench.execute(stage, "cam01")
@@ -144,9 +167,9 @@ def test_a_failed_attempt_leaves_its_checkpoints_to_the_next_and_a_published_uni
 
 
 def test_what_a_late_attempt_has_left_goes_when_the_unit_is_found_up_to_date(bench: Bench) -> None:
-    bench.execute(HEADS, "cam01")
+    bench.execute(KEEPING, "cam01")
     Checkpoints(bench.output, "take", "heads", "cam01", KEY).save(0, ARRAYS)
-    assert bench.execute(HEADS, "cam01").status is Status.UP_TO_DATE
+    assert bench.execute(KEEPING, "cam01").status is Status.UP_TO_DATE
     assert not [name for name in bench.files() if "_partial" in name]
 
 
@@ -154,7 +177,36 @@ def test_checkpoints_that_cannot_be_removed_do_not_undo_a_result(bench: Bench, m
     def refuse(*_: object) -> None:
         raise DiskError("no.")
 
-    bench.execute(HEADS, "cam01")
+    bench.execute(KEEPING, "cam01")
     Checkpoints(bench.output, "take", "heads", "cam01", KEY).save(0, ARRAYS)
     monkeypatch.setattr(LocalStorage, "remove_folder", refuse)
+    assert bench.execute(KEEPING, "cam01").status is Status.UP_TO_DATE
+
+
+def test_a_stage_that_keeps_none_asks_the_storage_nothing_about_them(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("common.checkpoints.discard", refuse)
+    bench.execute(HEADS, "cam01")
     assert bench.execute(HEADS, "cam01").status is Status.UP_TO_DATE
+    bench.execute(HEADS, "cam01", force=True)
+    with pytest.raises(AssertionError):
+        bench.execute(KEEPING, "cam01", force=True)
+
+
+def test_what_is_forced_begins_from_the_beginning(bench: Bench) -> None:
+    found = []
+
+    def work(workspace: Workspace, options: NoOptions) -> None:
+        found.append(workspace.checkpoints.load(0) is not None)
+        workspace.checkpoints.save(0, ARRAYS)
+        raise BadInput("not yet.")
+
+    stage = dataclasses.replace(KEEPING, run=work)
+    for force in (False, False, True, False):
+        with pytest.raises(BadInput):
+            bench.execute(stage, "cam01", force=force)
+    assert found == [False, True, False, True]

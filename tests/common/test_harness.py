@@ -95,6 +95,15 @@ def test_the_manifest_names_the_gpu_that_was_used(bench: Bench, monkeypatch: pyt
     assert (record.gpu, record.gpu_peak) == ("", 0)
 
 
+def test_the_manifest_names_the_gpu_that_a_process_of_the_stages_own_has_used(bench: Bench) -> None:
+    def work(workspace: Workspace, options: NoOptions) -> None:
+        workspace.gpu = ("Another GPU", 2 << 30)
+        LISTING.run(workspace, options)
+
+    record = bench.execute(replace(LISTING, run=work)).manifest.record
+    assert (record.gpu, record.gpu_peak) == ("Another GPU", 2 << 30)
+
+
 def test_a_changed_option_runs_what_depends_on_it_again(finished: Bench) -> None:
     finished.options["marks"] = {"times": 2}
     assert finished.run() == {"marks/cam01", "marks/cam02", "together"}

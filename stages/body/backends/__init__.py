@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from common.device_names import require
 from common.errors import ModelUnavailable
+from stages.body.labels import masks_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from stages.body.stage import Options
 
 ON_CPU = ("embedded", "fake")
+
+OUT_OF_MEMORY = "out of memory"
+"""Why there is no body of a person that does not fit into memory even alone."""
 
 
 class BodyEstimator(Protocol):
@@ -77,14 +82,20 @@ class PeopleInFrame:
     Attributes:
         image: (H, W, 3) uint8 RGB, rows side by side in memory.
         boxes: (n, 4) float32, x1 y1 x2 y2 of the masks, pixels.
-        masks: (n, H, W) bool that exclude each other, or None.
+        labels: (H, W) uint16, 1 + the row of the box whose person a pixel belongs to, 0 for nobody's; or None. Frames
+            wait, and this is a small part of what as many masks would take.
         camera: (3, 3) float64 camera matrix, pixels.
     """
 
     image: NDArray[np.uint8]
     boxes: NDArray[np.float32]
-    masks: NDArray[np.bool_] | None
+    labels: NDArray[np.uint16] | None
     camera: NDArray[np.float64]
+
+    @property
+    def masks(self) -> NDArray[np.bool_] | None:
+        """(n, H, W) that exclude each other, or None; made anew each time."""
+        return None if self.labels is None else masks_of(self.labels, len(self.boxes))
 
 
 class FrameBodyModel(Protocol):
@@ -93,10 +104,13 @@ class FrameBodyModel(Protocol):
     Attributes:
         name: for messages and logs.
         identity: what else than options, code and locked weights determines the results, such as the version of
-            code that ghost did not bring; a checkpoint made under another identity is not continued.
+            code that ghost did not bring; a checkpoint made under another identity is not continued. Complete after
+            `open`.
         frames_at_once: how many frames one call of `estimate_batch` gets (the last one: fewer).
         rejected: person-frames of which `None` was returned although the model had looked, by reason ("out of
             memory"). The implementation counts; whoever calls it reports.
+        about: what the manifest should say about where it ran, by name; known after `open`.
+        gpu: name and most bytes taken of the GPU that a process of its own has used; "" if this process has.
         remark: what the user should know about how it runs, said in the log already; "" for nothing.
     """
 
@@ -104,7 +118,13 @@ class FrameBodyModel(Protocol):
     identity: str
     frames_at_once: int
     rejected: Counter[str]
+    about: Mapping[str, str] = MappingProxyType({})
+    gpu: tuple[str, int] = ("", 0)
     remark: str = ""
+
+    def open(self) -> None:
+        """Loads the model, if that is not done; called before the first frame. Raises ModelUnavailable."""
+        return None
 
     def estimate(
         self,

@@ -21,14 +21,16 @@ from numpy.typing import NDArray
 from common import fingerprint
 from common.artifacts.body_projection import project_keypoints
 from common.errors import ModelUnavailable, UsageError
-from common.models.devices import Batches, announce, deterministic, resolve
+from common.models.devices import Batches, announce, deterministic, empty_cache, is_out_of_memory, resolve
 from common.skeletons import HIPS
-from stages.body.backends import BodyEstimate, FrameBodyModel, PeopleInFrame
+from stages.body.backends import OUT_OF_MEMORY, BodyEstimate, FrameBodyModel, PeopleInFrame
 from stages.body.backends.nlf_archive import CROPS, VERTICES, WHERE, NlfArchive, NlfPeople
 from stages.body.backends.nlf_keypoints import VERTICES as KEYPOINT_VERTICES
 from stages.body.backends.nlf_keypoints import confidence, keypoints, uncertainties
 from stages.body.backends.nlf_plausibility import on_masks, reject
+from stages.body.boxes import SMALL, large_enough
 from stages.body.keypoints import landmark_confidence
+from stages.body.labels import labels_of
 from stages.body.placement import Intrinsics
 
 if TYPE_CHECKING:
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("ghost")
 _FRAMES = 16  # 1080p takes the archive 25-75 MB a frame, by float16 or float32; chosen by hand
-_MIN_BOX_PX = 10.0  # the original ghost skips boxes that are smaller
 
 
 def load_nlf(options: Options) -> NlfModel:
@@ -92,7 +93,7 @@ class NlfModel(FrameBodyModel):
         self.rejected: Counter[str] = Counter()
         self._path, self._device, self._augmentations, self._mesh = path, device, augmentations, vertices
         self._wanted = np.concatenate([KEYPOINT_VERTICES, np.arange(VERTICES)]) if vertices else KEYPOINT_VERTICES
-        self._batches = Batches("people", limit=max(CROPS // augmentations, 1))
+        self._batches = Batches("people", limit=max(CROPS // augmentations, 1), has_precision=False)
 
     @cached_property
     def _archive(self) -> NlfArchive:
@@ -112,25 +113,34 @@ class NlfModel(FrameBodyModel):
         camera: NDArray[np.float64],
     ) -> list[BodyEstimate | None]:
         """See FrameBodyModel."""
-        return self.estimate_batch([PeopleInFrame(image, boxes, masks, camera)])[0]
+        labels = None if masks is None else labels_of(masks)
+        return self.estimate_batch([PeopleInFrame(image, boxes, labels, camera)])[0]
 
     def estimate_batch(self, frames: Sequence[PeopleInFrame]) -> list[list[BodyEstimate | None]]:
         """See FrameBodyModel. A box of less than 10 px is not looked at."""
         rectangles = [corners_to_size(frame.boxes) for frame in frames]
-        large = [boxes[:, 2:].max(axis=1) >= _MIN_BOX_PX for boxes in rectangles]
-        self.rejected.update("box under 10 px" for these in large for _ in np.flatnonzero(~these))
+        large = [large_enough(frame.boxes) for frame in frames]
+        self.rejected += Counter({SMALL: sum(int((~these).sum()) for these in large)})
         asked = [(frame, int(person)) for frame, these in enumerate(large) for person in np.flatnonzero(these)]
 
-        def look(batch: Sequence[tuple[int, int]]) -> list[NlfPeople]:
-            return self._look(batch, frames, rectangles)
+        def look(batch: Sequence[tuple[int, int]]) -> Sequence[NlfPeople | None]:
+            try:
+                return self._look(batch, frames, rectangles)
+            except (RuntimeError, MemoryError) as error:
+                if len(batch) > 1 or not is_out_of_memory(error):
+                    raise
+            # Out of the except clause, as the error holds what the archive had in memory.
+            empty_cache()
+            self.rejected[OUT_OF_MEMORY] += 1
+            return [None]
 
         found = dict(zip(asked, self._batches.run(look, asked), strict=True))
         results: list[list[BodyEstimate | None]] = []
         for i, (frame, boxes) in enumerate(zip(frames, rectangles, strict=True)):
-            rows = np.flatnonzero(large[i])
+            seen = {row: one for row in np.flatnonzero(large[i]).tolist() if (one := found[i, row]) is not None}
             bodies: list[BodyEstimate | None] = [None] * len(boxes)
-            if rows.size:
-                people = NlfPeople.together([found[i, row] for row in rows.tolist()])
+            if seen:
+                people, rows = NlfPeople.together(list(seen.values())), np.array(list(seen))
                 for row, body in zip(rows.tolist(), self._bodies(people, frame, boxes, rows), strict=True):
                     bodies[row] = body
             results.append(bodies)
@@ -162,16 +172,25 @@ class NlfModel(FrameBodyModel):
         self, people: NlfPeople, frame: PeopleInFrame, boxes: NDArray[np.float32], rows: NDArray[np.int64]
     ) -> list[BodyEstimate | None]:
         """The estimates of one frame's people, who are these rows of its boxes and masks."""
-        camera = Intrinsics.from_matrix(frame.camera)
-        reasons = reject(people, boxes[rows].astype(np.float64), frame.masks, own=rows, camera=camera)
+        camera, masks = Intrinsics.from_matrix(frame.camera), frame.masks
+        reasons = reject(people, boxes[rows].astype(np.float64), masks, own=rows, camera=camera)
         self.rejected.update(reason.value for reason in reasons if reason is not None)
         return [
-            None if reason is not None else self._body(people[i : i + 1], int(rows[i]), frame, camera)
+            None
+            if reason is not None
+            else self._body(people[i : i + 1], int(rows[i]), frame.image.shape[:2], masks, camera)
             for i, reason in enumerate(reasons)
         ]
 
-    def _body(self, person: NlfPeople, own: int, frame: PeopleInFrame, camera: Intrinsics) -> BodyEstimate:
-        """The estimate of one person, whose mask has this index."""
+    def _body(
+        self,
+        person: NlfPeople,
+        own: int,
+        size: tuple[int, ...],
+        masks: NDArray[np.bool_] | None,
+        camera: Intrinsics,
+    ) -> BodyEstimate:
+        """The estimate of one person, whose mask has this index, in an image of this height and width."""
         places, unsure = keypoints(person)[0], uncertainties(person)[0]
         transl = places[list(HIPS)].mean(axis=0).astype(np.float32)
         relative = (places - transl).astype(np.float32)
@@ -181,10 +200,10 @@ class NlfModel(FrameBodyModel):
             focal=camera.focal.astype(np.float32)[None],
             principal_point=camera.centre.astype(np.float32)[None],
         )[0]
-        height, width = frame.image.shape[:2]
+        height, width = size
         hidden = None
-        if frame.masks is not None:
-            hidden = np.asarray(np.delete(on_masks(frame.masks, image), own, axis=0).any(axis=0))
+        if masks is not None:
+            hidden = np.asarray(np.delete(on_masks(masks, image), own, axis=0).any(axis=0))
         trust = confidence(unsure) * np.isfinite(image).all(axis=1)
         trust = landmark_confidence(trust, np.ones(1), image, height=height, width=width, hidden=hidden)
         mesh = person.fitted_vertices[0, len(KEYPOINT_VERTICES) :]

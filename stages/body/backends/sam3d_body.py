@@ -23,10 +23,14 @@ from common.errors import ModelUnavailable
 from common.models import calls
 from common.skeletons import MHR70_COUNT
 from common.weights import store
-from stages.body.backends import BodyEstimate, FrameBodyModel
+from stages.body.backends import OUT_OF_MEMORY, BodyEstimate, FrameBodyModel
+from stages.body.backends.sam3d_cameras import Cameras
 from stages.body.backends.sam3d_process import Worker
 from stages.body.backends.sam3d_worker import VERTICES
+from stages.body.boxes import SMALL, large_enough
+from stages.body.labels import labels_of
 from stages.body.mhr_to_smpl import FILE_NAME, HOW_TO_GET, MHR_VERTICES, SurfaceMap, load_surface_map
+from stages.body.placement import Intrinsics
 from stages.body.visibility import visible_share
 
 if TYPE_CHECKING:
@@ -37,8 +41,6 @@ MAPPING = "mhr2smpl-mapping"
 
 _LOG = logging.getLogger("ghost")
 _FILES = ("model.ckpt", "model_config.yaml", "assets/mhr_model.pt")
-_SMALLEST_PX = 10  # of a box's side, as in the original: below it there is nobody to be recognised
-_OUT_OF_MEMORY = "out of memory"
 _PARAMS = ("global_rot", "body_pose_params", "hand_pose_params", "scale_params", "shape_params")
 
 
@@ -69,15 +71,14 @@ class Sam3dBody(FrameBodyModel):
             raise ModelUnavailable("sam3d-body runs on a CUDA GPU only, not on mps. Use another --device or --backend.")
         self._checkout = _checkout(options.sam3d_path)
         self._weights = _weights(weights)
-        if options.sam3d_python and shutil.which(options.sam3d_python) is None:
-            raise ModelUnavailable(f"--sam3d-python: {options.sam3d_python} is no program that can be started.")
+        self._python = _python(options.sam3d_python)
         self._mapping = mapping if options.vertices == "smpl" else None
         if options.vertices == "smpl" and (mapping is None or not mapping.is_file()):
             raise ModelUnavailable(f"--vertices smpl: {FILE_NAME} is not among the weights. {HOW_TO_GET}.")
         self._options = options
         self._map: SurfaceMap | None = None
         self._worker: Worker | None = None
-        self.identity = _identity(self._checkout, self._mapping)
+        self._code = self.identity = _identity(self._checkout, self._mapping)
         self.rejected = Counter()
 
     def estimate(
@@ -88,28 +89,45 @@ class Sam3dBody(FrameBodyModel):
         camera: NDArray[np.float64],
     ) -> list[BodyEstimate | None]:
         """See FrameBodyModel."""
-        large = np.flatnonzero((boxes[:, 2:] - boxes[:, :2]).min(axis=1) >= _SMALLEST_PX)
+        is_large = large_enough(boxes)
+        large = np.flatnonzero(is_large)
+        self.rejected += Counter({SMALL: int((~is_large).sum())})  # which adds no zeros
         bodies: list[BodyEstimate | None] = [None] * len(boxes)
         if not large.size:
             return bodies
-        request: dict[str, NDArray[Any]] = {"image": image, "boxes": boxes[large], "camera": camera.astype(np.float32)}
+        worker, (height, width) = self._running(), image.shape[:2]
+        cameras = Cameras.of(
+            Intrinsics.from_matrix(camera),
+            height=height,
+            width=width,
+            mode=self._options.sam3d_mode,
+            uses_centre=worker.about["uses_centre"],
+        )
+        request: dict[str, NDArray[Any]] = {"image": image, "boxes": boxes[large], "camera": cameras.matrix}
         if masks is not None:
-            request["labels"] = _labels(masks, large)
-        answer, found = self._running().ask(request)
+            request["labels"] = labels_of(masks[large])
+        answer, found = worker.ask(request)
         calls.count(WEIGHTS)
+        self.gpu = worker.about["gpu"], answer["gpu_peak"]
         if answer["halved_to"] is not None:
             _LOG.warning("sam3d-body: out of memory; from now on %d people at once.", answer["halved_to"])
         rows = large[np.array(answer["rows"], np.int64)]
-        self.rejected[_OUT_OF_MEMORY] += len(large) - len(rows)
+        self.rejected += Counter({OUT_OF_MEMORY: len(large) - len(rows)})
         if len(rows):
+            found["pred_cam_t"], found["pred_keypoints_2d"] = cameras.convert(
+                found["pred_keypoints_3d"], found["pred_cam_t"], found["pred_keypoints_2d"]
+            )
             seen, depth = np.full((len(boxes), MHR70_COUNT, 2), np.nan), np.full((len(boxes), MHR70_COUNT), np.nan)
             seen[rows] = found["pred_keypoints_2d"]
             depth[rows] = found["pred_keypoints_3d"][..., 2] + found["pred_cam_t"][:, None, 2]
-            height, width = image.shape[:2]
             confidence = visible_share(seen, depth, boxes, masks, height=height, width=width)
             for i, row in enumerate(rows.tolist()):
                 bodies[row] = self._body({name: array[i] for name, array in found.items()}, confidence[row])
         return bodies
+
+    def open(self) -> None:
+        """See FrameBodyModel: starts the process."""
+        self._running()
 
     def close(self) -> None:
         """Ends the process."""
@@ -128,9 +146,12 @@ class Sam3dBody(FrameBodyModel):
                 "mode": options.sam3d_mode,
                 "vertices": options.vertices != "none",
             }
-            self._worker = Worker(self._checkout, config, python=options.sam3d_python)
-            _LOG.info("models run on %s, in a process of their own", self._worker.about["device"])
-            if not self._worker.about["masks"]:
+            self._worker = Worker(self._checkout, config, python=self._python)
+            about = self._worker.about
+            self.identity = _digest(self._code, *(str(about[name]) for name in ("python", "torch", "dinov3")))
+            self.about = {"environment": f"Python {about['python']}, torch {about['torch']}"}
+            _LOG.info("models run on %s, in a process of their own", about["device"])
+            if not about["masks"]:
                 self.remark = (
                     f"sam3d-body: process_one_image of {self._checkout} takes no masks: people who touch will be "
                     "confused. Update the checkout."
@@ -148,7 +169,7 @@ class Sam3dBody(FrameBodyModel):
                 f"sam3d-body gave a mesh of {vertices.shape}, expected ({MHR_VERTICES}, 3). Use --vertices none."
             )
         if self._map is not None and vertices is not None:
-            params["smpl_vertices"] = self._map.apply(vertices)
+            params["smpl_vertices"] = self._map.apply(vertices).astype(np.float16)
             vertices = None
         return BodyEstimate(
             keypoints3d=found["pred_keypoints_3d"],
@@ -159,14 +180,6 @@ class Sam3dBody(FrameBodyModel):
             vertices=vertices,
             feature=found.get("feature"),
         )
-
-
-def _labels(masks: NDArray[np.bool_], chosen: NDArray[np.int64]) -> NDArray[np.uint16]:
-    """(H, W) 1 + the number among the chosen; 0 elsewhere. Masks exclude each other, so that says the same."""
-    labels = np.zeros(masks.shape[1:], np.uint16)
-    for number, row in enumerate(chosen.tolist(), 1):
-        labels[masks[row]] = number
-    return labels
 
 
 def _checkout(path: str) -> Path:
@@ -189,11 +202,22 @@ def _weights(folder: Path | None) -> Path:
     return folder.absolute()
 
 
+def _python(name: str) -> str:
+    """Where the program lies, whatever folder it is started in; a link stays one: that makes a virtual environment."""
+    if not name:
+        return ""
+    found = shutil.which(Path(name).expanduser())
+    if found is None:
+        raise ModelUnavailable(f"--sam3d-python: {name} is no program that can be started.")
+    return str(Path(found).absolute())
+
+
 def _identity(checkout: Path, mapping: Path | None) -> str:
     """A digest of the code that ghost did not bring, and of the map."""
-    digest = hashlib.sha256()
-    for path in sorted((checkout / "sam_3d_body").rglob("*.py")):
-        digest.update(f"{path.relative_to(checkout)} {fingerprint.of_file(path)}\n".encode())
-    if mapping is not None:
-        digest.update(fingerprint.of_file(mapping).encode())
-    return digest.hexdigest()
+    paths = sorted((checkout / "sam_3d_body").rglob("*.py"))
+    code = [f"{path.relative_to(checkout)} {fingerprint.of_file(path)}" for path in paths]
+    return _digest(*code, "" if mapping is None else fingerprint.of_file(mapping))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -56,7 +56,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 cwd=checkout,
-                env=_environment(checkout, is_own=not python),
+                env=_environment(checkout, is_own=not python, device=config["device"]),
             )
         except OSError as error:
             self._requests.close()
@@ -112,11 +112,15 @@ class Worker:
         """What to say about a worker that has ended without a word."""
         if isinstance(error, ProtocolError):
             self._process.kill()  # it may be alive, and speak another language
-        status = self._process.wait()
+            how = f"sent what is no message ({error})"
+        elif self._ends():
+            status = self._process.returncode
+            how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+            if status == -9:
+                how += " (out of memory?)"
+        else:  # a thread that the official code started, or a GPU that does not answer, keeps it
+            how = "broke off and did not end"
         self._reader.join(_PATIENCE_S)
-        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-        if status == -9:
-            how += " (out of memory?)"
         last = " | ".join([line for line in self._lines if line][-_SHOWN:]) or "it said nothing"
         when = "at work" if self._is_ready else "while the model was loaded"
         text = f"sam3d-body: the process of the official code {how} {when}: {last}"
@@ -132,15 +136,21 @@ class Worker:
                 stream.close()
             except BrokenPipeError:
                 _LOG.debug("the worker of sam3d-body had ended before")
+        self._ends(_PATIENCE_S if self._is_ready else 0)
+        self._reader.join(_PATIENCE_S)
+
+    def _ends(self, patience: float | None = None) -> bool:
+        """Waits for the end of the process; whether it came by itself. If not, the process is killed."""
         try:
-            self._process.wait(_PATIENCE_S if self._is_ready else 0)
+            self._process.wait(_PATIENCE_S if patience is None else patience)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._reader.join(_PATIENCE_S)
+            return False
+        return True
 
 
-def _environment(checkout: Path, *, is_own: bool) -> dict[str, str]:
+def _environment(checkout: Path, *, is_own: bool, device: str) -> dict[str, str]:
     """The environment of the worker: on its module path the checkout and, in ghost's own Python, what that needs.
 
     In an image the packages come by PYTHONPATH, after ghost's own folder, which would bring `common` and `stages`.
@@ -150,6 +160,8 @@ def _environment(checkout: Path, *, is_own: bool) -> dict[str, str]:
     kept = [path for path in others if path and Path(path).resolve() != _ROOT]
     environment["PYTHONPATH"] = os.pathsep.join([str(checkout), *kept])
     environment["PYTHONUNBUFFERED"] = "1"  # last words are not lost with the process
+    if device == "cpu":
+        environment["CUDA_VISIBLE_DEVICES"] = ""  # the official code puts MHR onto any GPU that there is
     environment.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministic matrix products need
     return environment
 

@@ -12,10 +12,12 @@ frame; the worker answers each with `ready`, `bodies` or `failed`, and ends when
 from __future__ import annotations
 
 import gc
+import hashlib
 import importlib
 import inspect
 import json
 import math
+import platform
 import struct
 import sys
 from collections.abc import Mapping
@@ -90,9 +92,14 @@ def receive(stream: BinaryIO) -> tuple[dict[str, Any], Arrays]:
     length = _HEAD.unpack(head)[1]
     if length > _MAX_HEADER:
         raise ProtocolError(f"a header of {length} bytes")
-    message = json.loads(_take(stream, length))
+    header = bytes(_take(stream, length))
+    try:
+        message = json.loads(header)
+        about = [(str(name), dtype, [int(size) for size in shape]) for name, dtype, shape in message.pop("arrays")]
+    except (ValueError, TypeError, AttributeError, KeyError) as error:  # no JSON, no object, no such list in it
+        raise ProtocolError(f"a header {header[:80]!r}") from error
     arrays: Arrays = {}
-    for name, dtype, shape in message.pop("arrays"):
+    for name, dtype, shape in about:
         if dtype not in _DTYPES or any(size < 0 for size in shape):
             raise ProtocolError(f"an array {name} of {dtype} {shape}")
         count = math.prod(shape) * np.dtype(dtype).itemsize
@@ -144,11 +151,26 @@ class Estimator:
             if name not in parameters:
                 raise Unusable(f"{config['checkout']}: process_one_image takes no {name}. Update the checkout.")
         self.takes_masks = "masks" in parameters
+        self.uses_centre = bool(_setting(model_config, "MODEL", "DECODER", "USE_INTRIN_CENTER"))
         self.faces: NDArray[Any] = np.asarray(self._estimator.faces)
+        self.dinov3 = _digest("dinov3")
         self._looks = _Looks(self._torch, model)
         self._mode = config["mode"]
         self._keys = (*OUTPUTS, *([VERTICES] if config["vertices"] else ()))
         self._most: int | None = None  # people that fit into memory at once, once it has run out
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What ghost gets to know about this environment, in the message `ready`."""
+        return {
+            "masks": self.takes_masks,
+            "uses_centre": self.uses_centre,
+            "device": self.device,
+            "gpu": "" if self.device == "cpu" else str(self._torch.cuda.get_device_name()),
+            "python": platform.python_version(),
+            "torch": str(self._torch.__version__),
+            "dinov3": self.dinov3,
+        }
 
     def estimate(self, arrays: Arrays) -> tuple[dict[str, Any], Arrays]:
         """The bodies of the people of a frame.
@@ -158,8 +180,9 @@ class Estimator:
                 masks, `labels` (H, W) uint16: 1 + the number of the box.
 
         Returns:
-            A message `bodies` with `rows`, the numbers of the boxes, and `halved_to`, the new limit of people at once
-            if memory ran out; for these rows those of OUTPUTS, pred_vertices if asked for, `feature` if there is one.
+            A message `bodies` with `rows`, the numbers of the boxes, `halved_to`, the new limit of people at once if
+            memory ran out, and `gpu_peak`, the most bytes that tensors have taken on the GPU so far; for these rows
+            those of OUTPUTS, pred_vertices if asked for, `feature` if there is one.
         """
         todo = [list(range(len(arrays["boxes"])))]
         rows: list[int] = []
@@ -178,7 +201,8 @@ class Estimator:
                 self._most = halved_to = len(group) // 2
                 todo.insert(0, group)
         stacked = {name: np.stack([body[name] for body in found]) for name in (found[0] if found else ())}
-        return {"type": "bodies", "rows": rows, "halved_to": halved_to}, stacked
+        peak = 0 if self.device == "cpu" else int(self._torch.cuda.max_memory_allocated())
+        return {"type": "bodies", "rows": rows, "halved_to": halved_to, "gpu_peak": peak}, stacked
 
     def _call(self, arrays: Arrays, group: list[int]) -> list[dict[str, NDArray[Any]]] | None:
         """The bodies in these boxes; None if memory ran out."""
@@ -224,6 +248,26 @@ def _output(body: Mapping[str, Any], name: str) -> NDArray[np.float32]:
     if array.shape != shape:
         raise Unusable(f"process_one_image gave {name} of shape {array.shape}, expected {shape}. Update the checkout.")
     return array
+
+
+def _setting(config: Any, *names: str) -> Any:  # noqa: ANN401
+    """A value of the model's nested configuration; None where it says nothing, which is off."""
+    for name in names:
+        config = config.get(name) if isinstance(config, Mapping) else None
+    return config
+
+
+def _digest(package: str) -> str:
+    """sha256 of the source of a package that has been imported; "" if none has.
+
+    That of DINOv3 comes through `torch.hub` from the head of a branch, so the checkout does not determine it.
+    """
+    digest = hashlib.sha256()
+    folders = [Path(path) for path in getattr(sys.modules.get(package), "__path__", ())]
+    for folder in folders:
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(f"{path.relative_to(folder)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest() if folders else ""
 
 
 class _Looks:
@@ -340,8 +384,7 @@ def main() -> None:
         try:
             config, _ = receive(requests)
             estimator = Estimator(config)
-            about = {"masks": estimator.takes_masks, "device": estimator.device}
-            send(replies, {"type": "ready", **about}, {"faces": estimator.faces.astype(np.int64)})
+            send(replies, {"type": "ready", **estimator.about}, {"faces": estimator.faces.astype(np.int64)})
             while True:
                 try:
                     _, arrays = receive(requests)

@@ -52,6 +52,22 @@ def test_a_refused_write_names_the_place(storage: LocalStorage) -> None:
             write()
 
 
+def test_a_folder_that_somebody_removes_while_a_file_is_written_is_made_again(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, removed = Path.replace, []
+
+    def late(self: Path, target: Path) -> Path:
+        if target.name == "file" and not removed:
+            removed.append(target.parent.rmdir())
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", late)
+    storage.write("take/a/b/file", b"content")
+    assert removed
+    assert storage.read("take/a/b/file") == b"content"
+
+
 def test_an_attempt_is_private_and_goes(storage: LocalStorage) -> None:
     with storage.attempt("take", "s") as first, storage.attempt("take", "s") as second:
         assert first != second

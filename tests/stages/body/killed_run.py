@@ -61,7 +61,7 @@ def main(folder, kill_at):
                 save_person(output, body)
 
     framewise.CHUNK_FRAMES = CHUNK
-    stage = dataclasses.replace(HEADS, run=work)
+    stage = dataclasses.replace(HEADS, run=work, checkpoints=True)
     output, data = LocalStorage(folder / "out"), LocalStorage(folder / "data")
     harness.execute(harness.Task(stage, output, "take", "cam01", stage.make_options({}), data))
 

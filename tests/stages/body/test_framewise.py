@@ -5,10 +5,11 @@ import logging
 import numpy as np
 import pytest
 
+from common.ahead import Ahead
 from common.artifacts import bodies as bodies_artifact
 from common.artifacts.bodies import load_person
 from common.checkpoints import Checkpoints
-from common.errors import BadInput, GhostError
+from common.errors import BadInput, GhostError, ModelUnavailable
 from common.media.decode import Frame
 from common.storage.local import LocalStorage
 from stages.body import framewise
@@ -224,6 +225,77 @@ def test_what_cannot_be_has_no_row_and_is_counted_also_across_attempts(bench, mo
     bodies = bench.run(StandIn(spoil={20: SPOILT[kind]}, refuse=(1, 4)), warn=said.append)
     assert not {1, 2, 4, 20} & set(bodies[1].frame_indices.tolist())
     assert said == [f"standin: 6 bodies in single frames are left out: 3 {REASONS[kind]}, 3 too small."]
+
+
+def test_a_model_whose_bodies_mostly_contradict_themselves_is_not_what_it_should_be(bench, monkeypatch):
+    monkeypatch.setattr(framewise, "CHUNK_FRAMES", 5)
+    pixels = {frame: half_a_pixel_off(frame) for frame in range(FRAMES)}
+    with pytest.raises(ModelUnavailable, match=r"in 7 of 7 bodies the 2D .* 0\.5 px off in the median"):
+        bench.run(StandIn(spoil=pixels))
+    assert bench.kept() == ()
+    few = bench.run(StandIn(spoil={frame: pixels[frame] for frame in (0, 1, 22)}))
+    assert len(few[1]) == 22 - 3
+
+
+def half_a_pixel_off(frame):
+    """2D keypoints half a pixel beside those of the first person in a frame, and a body that stands there."""
+    place = np.array([1.0, 0.1, 4.0 + frame / 100])
+    seen = (POINTS + place) @ MATRIX.T
+    return {"transl": place, "keypoints2d": seen[:, :2] / seen[:, 2:] + [0.5, 0.25]}
+
+
+def test_a_gpu_that_holds_nobody_is_an_error_that_helps(bench):
+    class Full(StandIn):
+        def estimate(self, image, boxes, masks, camera):
+            if len(self.seen) >= self.fits:
+                self.rejected["out of memory"] += len(boxes)
+                return [None] * len(boxes)
+            return super().estimate(image, boxes, masks, camera)
+
+    model = Full()
+    model.fits = 0
+    with pytest.raises(ModelUnavailable, match=r"memory runs out with a single person\. Choose a GPU with more memory"):
+        bench.run(model)
+    model, said = Full(), []
+    model.fits = 20
+    bodies = bench.run(model, warn=said.append)
+    assert len(bodies[1]) == 20
+    assert said == ["standin: 4 bodies in single frames are left out: 4 out of memory."]
+
+
+def test_a_chunk_ends_when_its_large_arrays_fill_the_memory_whatever_their_names(bench, monkeypatch):
+    mesh = {"smpl_vertices": np.zeros((6890, 3), np.float16), "smpl_betas": np.zeros(10)}
+    monkeypatch.setattr(framewise, "_CHUNK_BYTES", 5 * mesh["smpl_vertices"].nbytes)
+    bench.run(StandIn(spoil={frame: {"params": mesh} for frame in range(FRAMES)}))
+    assert len(bench.kept()) > 5
+
+
+@pytest.mark.parametrize(("size", "expected"), [(1, 4), (16, 16), (64, 24)])
+def test_frames_that_wait_do_not_fill_the_memory(bench, monkeypatch, size, expected):
+    depths = []
+
+    class Watched(Ahead):
+        def __init__(self, items, depth):
+            depths.append(depth)
+            super().__init__(items, depth)
+
+    monkeypatch.setattr(framewise, "Ahead", Watched)
+    monkeypatch.setattr(framewise, "_AHEAD_BYTES", 24 * 5 * HEIGHT * WIDTH)
+    bench.run(StandIn(at_once=size))
+    assert depths == [expected]
+
+
+def test_the_model_is_loaded_before_chunks_are_taken_up_as_its_identity_is_known_only_then(bench, monkeypatch):
+    class Late(StandIn):
+        def open(self):
+            self.identity = f"in {self.environment}"
+
+    monkeypatch.setattr(framewise, "CHUNK_FRAMES", 5)
+    for environment, count in (("one", 22), ("two", 22), ("two", 2)):
+        model = Late()
+        model.environment = environment
+        bench.run(model)
+        assert len(model.seen) == count
 
 
 BUGS = {

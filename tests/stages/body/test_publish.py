@@ -1,6 +1,7 @@
 """The stage from masks on disk to bodies on disk, with SAM 3D Body whose official code is a stand-in."""
 
 import dataclasses
+import platform
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from common import harness
 from common.artifacts import bodies as bodies_artifact
 from common.artifacts.bodies import load_person
-from common.errors import ModelUnavailable
+from common.errors import GhostError, ModelUnavailable
 from common.harness import Status
 from common.storage.local import LocalStorage
 from stages.body import framewise
@@ -42,10 +43,10 @@ class Unit:
     def task(self, stage, video, options):
         return harness.Task(stage, self.output, "take", video, options, self.data)
 
-    def estimate(self, *, step=1, **options):
+    def estimate(self, *, step=1, force=False, **options):
         stage = dataclasses.replace(BODY, weights=lambda options: ())
         asked = Options(backend="sam3d-body", sam3d_step=step, **options)
-        return harness.execute(self.task(stage, "cam01", asked), force=True)
+        return harness.execute(self.task(stage, "cam01", asked), force=force)
 
 
 @pytest.fixture
@@ -83,6 +84,8 @@ def test_bodies_meshes_and_looks_are_published_under_the_names_of_the_original(u
     assert outcome.manifest.counts["sam-3d-body-dinov3"] >= 10
     assert outcome.manifest.found["reprojection_px"] == 0
     assert len(outcome.manifest.found["model"]) == 12
+    assert outcome.manifest.found["environment"] == f"Python {platform.python_version()}, torch 0.0"
+    assert (outcome.manifest.record.gpu, outcome.manifest.record.gpu_peak) == ("GPU 0 of the stand-in", 5 << 30)
     assert not (unit.folder / "out/take/_partial").exists()
     assert not any("_partial" in file.key for file in outcome.manifest.files)
 
@@ -98,6 +101,23 @@ def test_a_process_that_dies_leaves_its_chunks_to_the_next_attempt(unit, monkeyp
     assert outcome.status is Status.DONE
     both = len(diary(unit.folder)) - 2
     assert (first, both) == (13, 20 + 3), f"{both - 20} of 20 frames were estimated twice, with chunks of 5"
+
+
+def test_in_mode_full_bodies_are_published_too(unit):
+    checkout = write_checkout(unit.folder / "checkout")
+    outcome = unit.estimate(sam3d_path=str(checkout), sam3d_mode="full")
+    assert outcome.manifest.found["bodies"] >= 20
+    assert not [text for text in outcome.manifest.warnings if "left out" in text]
+
+
+def test_what_is_forced_begins_from_the_beginning(unit, monkeypatch):
+    monkeypatch.setattr(framewise, "CHUNK_FRAMES", 5)
+    checkout = write_checkout(unit.folder / "checkout", dies_at=13)
+    with pytest.raises(GhostError, match="Segmentation fault"):
+        unit.estimate(sam3d_path=str(checkout))
+    assert len(unit.output.occupied("take/_partial/")) == 2
+    with pytest.raises(GhostError, match="Segmentation fault"):
+        unit.estimate(sam3d_path=str(checkout), force=True)  # which dies at its 13th frame again, and gets so far
 
 
 def test_smoothed_bodies_keep_the_contract(unit):

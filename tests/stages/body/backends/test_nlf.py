@@ -21,6 +21,7 @@ from stages.body.backends import BodyEstimate, PeopleInFrame
 from stages.body.backends.nlf import NlfModel, corners_to_size, load_nlf
 from stages.body.clip import make_clip
 from stages.body.framewise import FramewiseEstimator, Progress
+from stages.body.labels import labels_of
 from stages.body.stage import Options
 from tests.stages.body.backends.nlf_stand_in import (
     FACE,
@@ -53,7 +54,7 @@ def _one_thread() -> None:
 
 
 def asked(people: Scene) -> PeopleInFrame:
-    return PeopleInFrame(people.image, people.boxes, people.masks, people.camera)
+    return PeopleInFrame(people.image, people.boxes, labels_of(people.masks), people.camera)
 
 
 def only(model: NlfModel, people: Scene) -> BodyEstimate:
@@ -166,10 +167,10 @@ def test_memory_that_runs_out_halves_the_batch_and_says_so(tmp_path: Path, caplo
     ]
 
 
-def test_one_person_who_does_not_fit_is_an_error_that_helps(tmp_path: Path):
+def test_people_who_do_not_even_fit_alone_are_counted(tmp_path: Path):
     model = NlfModel(save_archive(tmp_path / "nlf.pt", capacity=0), device=CPU)
-    with pytest.raises(ModelUnavailable, match="GPU with more memory"):
-        model.estimate_batch([asked(scene([LEFT]))])
+    assert model.estimate_batch([asked(scene([LEFT, RIGHT])), asked(scene([LEFT]))]) == [[None, None], [None]]
+    assert dict(model.rejected) == {"out of memory": 3}
 
 
 def test_confidence_falls_with_uncertainty_outside_the_image_and_on_others(tmp_path: Path):

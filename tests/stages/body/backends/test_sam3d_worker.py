@@ -1,6 +1,8 @@
 """What the two processes say to each other arrives as it was said, and anything else is noticed."""
 
 import io
+import json
+import struct
 
 import numpy as np
 import pytest
@@ -38,6 +40,24 @@ def test_half_a_message_is_none(cut):
     whole = sent({"type": "bodies"}, {"a": np.ones(100)})
     with pytest.raises(ProtocolError):
         receive(io.BytesIO(whole[:cut]))
+
+
+HEADERS = {
+    "no JSON": b"Loading SAM 3D Body model",
+    "no text": b"\xff\xfe",
+    "no object": b"[]",
+    "no arrays": b"{}",
+    "no array": json.dumps({"arrays": [["a", "<f4"]]}).encode(),
+    "no shape": json.dumps({"arrays": [["a", "<f4", 3]]}).encode(),
+    "no size": json.dumps({"arrays": [["a", "<f4", ["many"]]]}).encode(),
+    "no type": json.dumps({"arrays": [["a", {}, [3]]]}).encode(),
+}
+
+
+@pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS.keys())
+def test_a_message_whose_header_is_none_is_none(header):
+    with pytest.raises(ProtocolError):
+        receive(io.BytesIO(struct.pack("<8sI", b"ghostS3D", len(header)) + header))
 
 
 def test_what_others_print_is_no_message():

@@ -37,5 +37,13 @@ class cuda:
         os.environ["STANDIN_DEVICE"] = str(index)
 
     @staticmethod
+    def get_device_name():
+        return f"GPU {os.environ['STANDIN_DEVICE']} of the stand-in"
+
+    @staticmethod
+    def max_memory_allocated():
+        return 5 << 30
+
+    @staticmethod
     def empty_cache():
         return None

@@ -2,7 +2,10 @@
 
 # ruff: noqa: T201 - the official code prints, and that must do no harm
 
+import importlib
 import os
+import threading
+import time
 
 import numpy as np
 import torch
@@ -30,7 +33,7 @@ if hasattr(torch, "nn"):
             if inference_type == "full":
                 self.backbone(torch.zeros(len(crops[0]), 3, 64, 64))  # left hands
                 self.backbone(torch.zeros(len(crops[0]), 3, 64, 64))  # and right ones
-            return bodies(batch)
+            return bodies(img, batch, inference_type)
 
 else:
 
@@ -38,19 +41,29 @@ else:
         device = "cuda"
 
         def run_inference(self, img, batch, inference_type="full", transform_hand=None, thresh_wrist_angle=1.4):
-            return bodies(batch)
+            return bodies(img, batch, inference_type)
 
 
 def load_sam_3d_body(checkpoint_path="", device="cuda", mhr_path=""):
     print("Loading SAM 3D Body model...")
-    note(loaded=checkpoint_path, mhr=mhr_path, device=str(device), cublas=os.environ.get("CUBLAS_WORKSPACE_CONFIG"))
+    note(
+        loaded=checkpoint_path,
+        mhr=mhr_path,
+        device=str(device),
+        cublas=os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
+        visible=os.environ.get("CUDA_VISIBLE_DEVICES"),
+    )
+    if VARIANT.get("dinov3"):
+        importlib.import_module("dinov3.hub")  # as torch.hub does, from the folder that it has fetched
+    if VARIANT.get("lingers"):
+        threading.Thread(target=time.sleep, args=(60,)).start()
     if VARIANT.get("load") == "crash":
         raise FileNotFoundError("no dinov3 in the cache")
     if VARIANT.get("load") == "hub":
         raise OSError("<urlopen error [Errno -3] Temporary failure in name resolution>")
     if VARIANT.get("load") == "memory":
         raise RuntimeError("CUDA out of memory. Tried to allocate 3 GiB")
-    return Model(), {"MODEL": {}}
+    return Model(), {"MODEL": {"DECODER": {"USE_INTRIN_CENTER": True} if VARIANT.get("uses_centre") else {}}}
 
 
 def template():
@@ -60,15 +73,23 @@ def template():
     return points
 
 
-def bodies(batch):
-    """What `pose_output["mhr"]` holds: for each box a figure as tall as the box, on its lower edge."""
+def bodies(img, batch, mode):
+    """What `pose_output["mhr"]` holds: for each box a figure as tall as the box, on its lower edge.
+
+    As in the official code a person is placed as seen from the middle of the image, unless the configuration says from
+    the principal point; and "full" projects once more, from the middle and with one focal length.
+    """
     camera, found = np.asarray(batch["cam_int"], np.float32)[0], []
+    height, width = img.shape[:2]
+    middle = np.array([width / 2, height / 2], np.float32)
+    centre = camera[:2, 2] if VARIANT.get("uses_centre") else middle
+    full = np.array([[camera[0, 0], 0, middle[0]], [0, camera[0, 0], middle[1]], [0, 0, 1]], np.float32)
     for x1, y1, x2, y2 in np.asarray(batch["bbox"], np.float32)[0]:
         depth = camera[1, 1] * 1.7 / (y2 - y1)
         foot = [(x1 + x2) / 2, y2]
-        place = np.array([*((foot - camera[:2, 2]) / camera[[0, 1], [0, 1]] * depth), depth], np.float32)
+        place = np.array([*((foot - centre) / camera[[0, 1], [0, 1]] * depth), depth], np.float32)
         points = template().astype(np.float32)
-        seen = (points + place) @ camera.T
+        seen = (points + place) @ (full if mode == "full" else camera).T
         found.append((points, place, (seen[:, :2] / seen[:, 2:]).astype(np.float32)))
     points, place, pixels = (np.stack(parts).astype(np.float32) for parts in zip(*found, strict=True))
     return {"pred_keypoints_3d": points, "pred_cam_t": place, "pred_keypoints_2d": pixels, "focal": camera[0, 0]}

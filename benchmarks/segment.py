@@ -1,6 +1,8 @@
 """How well people keep their ids: the segment driver on rendered scenes, against models that know the truth and err.
 
-`python -m benchmarks.segment [--quick]`. Detector and tracker make stated mistakes on scenes in which people cross,
+    python -m benchmarks.segment [--quick] [--only identities,memory,tests,bodies]
+
+Detector and tracker make stated mistakes on scenes in which people cross,
 hide for ten frames, stand behind a pillar, hug, leave and come back. In the same run, on the same frames with the same
 mistakes, the rule of the original ghost: a person is whoever overlaps an old mask by more than 0.8, first come first
 served; everything is reset on each key frame; who is tracked but not detected again is dropped.
@@ -13,11 +15,13 @@ import statistics
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks import body_backends, model_tests, streaming_memory
 from benchmarks.figures import Figure, information, report
 from benchmarks.identity_scores import Comparison, IdentityScores, Minimum, combined_scores
 from common.media.decode import Frame
@@ -264,13 +268,25 @@ def measure(load: Load) -> list[Figure]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the figures; 1 if one falls short."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.segment", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one scene and one camera: a minute")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.segment", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="identities in one scene and one camera: a minute")
+    parser.add_argument("--only", help="some of: identities, memory, tests, bodies; memory takes half an hour")
     parser.add_argument("--frames", type=int, help="of each scene")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
     load = QUICK if chosen.quick else FULL
-    return report(measure(replace(load, frames=chosen.frames or load.frames)))
+    sections: dict[str, Callable[[], list[Figure]]] = {
+        "identities": lambda: measure(replace(load, frames=chosen.frames or load.frames)),
+        "memory": streaming_memory.measure,
+        "tests": model_tests.measure,
+        "bodies": lambda: body_backends.measure(Path("out/demo")),
+    }
+    wanted = chosen.only.split(",") if chosen.only else ["identities"] if chosen.quick else list(sections)
+    if unknown := set(wanted) - set(sections):
+        parser.error(f"--only: there is {', '.join(sections)}, no {', '.join(sorted(unknown))}")
+    return report([figure for name in wanted for figure in sections[name]()])
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ class MaskWriter:
         self._npz.write_entry(entry_name(frame), packed)
 
     def pack(self, frame: int, labels: npt.NDArray[np.uint16]) -> Entry:
-        """Deflates the label image of a frame, which is nearly all the work of writing it; several threads may do so at once.
+        """Deflates the label image of a frame, nearly all the work of writing it; several threads may do so at once.
 
         Raises:
             BadInput: as in `write`.

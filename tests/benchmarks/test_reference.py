@@ -41,9 +41,9 @@ def make_body(joints, pixels, *, first=0, person=1):
     points[:, reference.KEYPOINTS], image[:, reference.KEYPOINTS] = joints, pixels
     frames = np.arange(first, first + rows)
     return PersonBody(
-        person, frames.astype(np.int32), points, np.full_like(image, np.nan), np.ones((rows, 3), np.float32), np.ones(rows, np.float32),
-        np.ones((rows, 4), np.float32), frames / 60, np.isfinite(points).all(axis=2).astype(np.float32),
-        np.ones((rows, 2), np.float32), observed_keypoints_2d=image,
+        person, frames.astype(np.int32), points, np.full_like(image, np.nan), np.ones((rows, 3), np.float32),
+        np.ones(rows, np.float32), np.ones((rows, 4), np.float32), frames / 60,
+        np.isfinite(points).all(axis=2).astype(np.float32), np.ones((rows, 2), np.float32), observed_keypoints_2d=image,
     )  # fmt: skip
 
 

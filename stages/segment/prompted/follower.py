@@ -93,11 +93,10 @@ class Follower(Generic[Picture]):
         frame = self.roster.now
         self.roster.catch_up()
         seen = look(image, frame, detector=self.detector, tracker=self.tracker, plausible=self.plausible)
-        colours = {instance: seen.colours[mine] for instance, mine in frame.found.items()}
-        unsettled = self._put_right(colours)
+        unsettled = self._put_right({instance: seen.colours[mine] for instance, mine in frame.found.items()})
         here = list(frame.found)
-        masks = [seen.masks[frame.found[instance]] for instance in here]
-        before = {instance: frame.found[instance] for instance in here}
+        masks = [seen.masks[mine] for mine in frame.found.values()]
+        colours = {instance: seen.colours[mine] for instance, mine in frame.found.items()}
         sightings = seen.sightings
         if sightings is not None and len(sightings):
             shape = sightings.masks.shape[1:]
@@ -106,7 +105,7 @@ class Follower(Generic[Picture]):
         supported = {instance for instance in here if instance.supported == frame.order}
         for instance in set(here) - supported:
             instance.misses += 1
-        self._learn({instance: seen.colours[mine] for instance, mine in before.items()})
+        self._learn(colours)
         self._believe_supported()
         self._recognise()
         self._let_go(colours)
@@ -128,9 +127,9 @@ class Follower(Generic[Picture]):
         frame = self.roster.now
         self.roster.catch_up()
         seen = look(image, frame, detector=None, tracker=self.tracker, plausible=self.plausible)
+        self._put_right({instance: seen.colours[mine] for instance, mine in frame.found.items()})
         colours = {instance: seen.colours[mine] for instance, mine in frame.found.items()}
-        self._put_right(colours)
-        self._learn({instance: seen.colours[mine] for instance, mine in frame.found.items()})
+        self._learn(colours)
         self._recognise()
         self._let_go(colours)
 
@@ -168,8 +167,8 @@ class Follower(Generic[Picture]):
 
     def _part(self, instance: Instance, colours: Colours) -> None:
         """A mask that came back is of somebody else, whom nobody knows yet."""
-        frame, since = self.roster.now, instance.back
-        assert since is not None  # noqa: S101 - so `came_back_as_another` said
+        frame = self.roster.now
+        since = frame.order if instance.back is None else instance.back
         seen = frame.found[instance]
         stranger = self.roster.begin(
             lambda key, stream: Instance(

@@ -20,6 +20,7 @@ LONG_GONE = 60
 """Frames after which somebody may come back anywhere, and is no longer searched for more often than usual."""
 
 _LOST_REACH = 1.5  # sizes: nobody is expected further away until LONG_GONE, as in the CPU backend
+_WIDE_MARGIN = 3 * MARGIN  # makes up for colours that agree less well, as those of somebody half outside; by hand
 _DISTANCE_WEIGHT = 0.1  # moving by one size counts like a colour difference of 0.1, less the longer it took
 
 
@@ -46,9 +47,10 @@ def returned(
 
     Within LONG_GONE frames and near the place where somebody was lost, their colours are enough if nobody else who was
     lost has them too; they need not even agree well, if they agree with nobody else at all. Later or elsewhere,
-    everybody else who might be meant, lost, present or coming in too, has to fit worse by a margin; and elsewhere, with
-    nobody to compare them to, colours prove nothing. Whoever was in view at the same time as the newcomer is not the
-    newcomer. One person with two ids can be reunited later, two people with one id cannot be parted.
+    everybody else who might be meant, lost, present or coming in too, has to fit worse by a margin: a wide one near
+    that place if the colours do not agree well; and elsewhere, with nobody to compare them to, colours prove nothing.
+    Whoever was in view at the same time as the newcomer is not the newcomer. One person with two ids can be reunited
+    later, two people with one id cannot be parted.
 
     Args:
         newcomers: n, traced back to where they came into view.
@@ -82,7 +84,8 @@ def returned(
             if gone < LONG_GONE:
                 decided = near and (stands_out or (fits and unlike + MARGIN <= lost_too))
             else:
-                decided = fits and stands_out and (near or anybody < math.inf)
+                far_from_others = near and new in ripe and unlike + _WIDE_MARGIN <= anybody < math.inf
+                decided = far_from_others or (fits and stands_out and (near or anybody < math.inf))
             if decided:
                 costs[row, column] = unlike + _DISTANCE_WEIGHT * moved / (1 + gone / LONG_GONE)
     return [(newcomers[row], absent[column]) for row, column in assign(costs)]
@@ -97,7 +100,7 @@ def _moved(old: Instance, new: Instance) -> float:
 
 def _least(unlike: NDArray[np.float64]) -> float:
     """The smallest difference; colours that cannot be compared might be the same."""
-    return float(np.nan_to_num(unlike, nan=0.0).min(initial=math.inf))
+    return float(np.where(np.isnan(unlike), 0.0, unlike).min(initial=math.inf))
 
 
 def _differences(newcomers: Sequence[Instance], known: Sequence[Instance]) -> NDArray[np.float64]:

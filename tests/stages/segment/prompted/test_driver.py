@@ -202,10 +202,17 @@ def test_classes_are_matched_within_themselves():
     assert filmed.all_ids == {1, 2}
 
 
-def test_who_comes_in_shortly_before_the_end_is_published_and_a_false_box_there_is_not():
-    world = World([Board(still(118, 60.0), RED), Board(walk(104, 118, 236, 200), GREEN)], 118)
+def test_who_comes_in_shortly_before_the_end_is_published():
+    world = World([Board(still(118, 60.0), RED), Board(walk(107, 118, 236, 200), GREEN)], 118)
     filmed = film(world)
+    assert not [frame for frame in filmed.detector.calls if 107 <= frame < 114 and frame % 4], "found by chance"
     assert always_one(filmed.ids(2))
+
+
+def test_false_boxes_in_every_look_are_not_published_not_even_at_the_end():
+    filmed = film(two_walkers(60), false=1.0, seed=2)
+    assert filmed.false_masks() == []
+    assert filmed.all_ids == {1, 2}
 
 
 def test_the_result_does_not_depend_on_how_frames_come():

@@ -104,7 +104,7 @@ def sam2(size: str = "large") -> Sam2VideoModel:
         enable_occlusion_spatial_embedding=True,
     )
     torch.manual_seed(0)
-    model: Sam2VideoModel = Sam2VideoModel(config).eval()  # type: ignore[no-untyped-call]
+    model: Sam2VideoModel = Sam2VideoModel(config).eval()
     return model
 
 
@@ -124,7 +124,7 @@ def grounding_dino(size: str = "tiny") -> GroundingDinoForObjectDetection:
     backbone = SwinConfig(**GROUNDING_DINO[size], **_SWIN)
     torch.manual_seed(0)
     config = GroundingDinoConfig(backbone_config=backbone)
-    model: GroundingDinoForObjectDetection = GroundingDinoForObjectDetection(config).eval()  # type: ignore[no-untyped-call]
+    model: GroundingDinoForObjectDetection = GroundingDinoForObjectDetection(config).eval()
     return model
 
 
@@ -146,5 +146,5 @@ def sam3() -> Sam3VideoModel:
     from transformers.models.sam3_video.modeling_sam3_video import Sam3VideoModel  # the top level wants torchvision
 
     torch.manual_seed(0)
-    model: Sam3VideoModel = Sam3VideoModel(Sam3VideoConfig()).eval()  # type: ignore[no-untyped-call]
+    model: Sam3VideoModel = Sam3VideoModel(Sam3VideoConfig()).eval()
     return model

@@ -13,7 +13,13 @@ from benchmarks.figures import Figure
 ROOT = Path(__file__).parent.parent
 TESTS = (
     "tests/stages/segment/prompted/test_grounding_dino.py",
-    "tests/stages/segment/prompted/test_sam2_memory.py",
+    "tests/stages/segment/prompted/test_sam2.py",
+    "tests/stages/segment/prompted/test_sam2_package.py",
+    "tests/stages/segment/prompted/test_sam2_pictures.py",
+    "tests/stages/segment/prompted/test_sam3_follower.py",
+    "tests/stages/segment/prompted/test_sam3_model.py",
+    "tests/stages/segment/prompted/test_sam3_session.py",
+    "tests/stages/segment/prompted/test_sam3_stream.py",
     "tests/stages/segment/backends/test_sam3.py",
     "tests/stages/body/backends/test_nlf.py",
     "tests/stages/body/backends/test_sam3d_body.py",

@@ -206,7 +206,7 @@ class Follower(Generic[Picture]):
             supported, hardly = instance.supported == frame.order, instance.samples < KNOWN
             # Whoever is hardly known is learned also after a contact, and unlike before: there is not much to spoil.
             agrees = hardly or (not instance.near and (supported or instance.unlike(mine) <= UNLIKE_RETURNING))
-            if alone and agrees and (hardly or instance.back is None):
+            if alone and agrees and instance.back is None:
                 instance.learn(mine, seen.area, seen.box, whole=frame.holds(seen.box))
 
     def _corrects(self, instance: Instance, row: int, column: int, matched: Match, sightings: Sightings) -> bool:

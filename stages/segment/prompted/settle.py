@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.segment.prompted.held_masks import HeldFrame, break_near, merged_since, steadiness
-from stages.segment.prompted.instances import KNOWN, MARGIN, UNLIKE, UNLIKE_RETURNING, Instance, box_shared
+from stages.segment.prompted.instances import MARGIN, UNLIKE, UNLIKE_RETURNING, Instance, box_shared
 from stages.segment.prompted.protocols import Picture
 
 Colours = NDArray[np.float32]
@@ -153,8 +153,8 @@ def slid_onto(instance: Instance, colours: Colours, *, here: Iterable[Instance])
 
 
 def came_back_as_another(instance: Instance, colours: Colours) -> bool:
-    """Whether a mask that was gone for a while lies on somebody else now; of whom little is known that cannot be said."""
-    return instance.back is not None and instance.samples >= KNOWN and instance.unlike(colours) > UNLIKE
+    """Whether a mask that was gone for a while lies on somebody else now."""
+    return instance.back is not None and instance.unlike(colours) > UNLIKE
 
 
 def since_contact(held: Sequence[HeldFrame[Picture]], a: Instance, b: Instance) -> int:

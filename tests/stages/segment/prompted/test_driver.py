@@ -106,13 +106,6 @@ def test_who_comes_back_after_an_absence_has_the_same_id(gone):
     assert min(back) <= min(frame for frame in filmed.ids(2) if frame > 100) + 2, "not traced back to the return"
 
 
-def test_who_was_hardly_seen_at_first_is_learned_and_known_again():
-    """A sliver at first, then away for some frames, then all of somebody."""
-    slivers = walk(0, 3, -9, -9) | walk(10, 90, -6, 60) | walk(90, 130, 60, -20) | walk(300, 360, -20, 60)
-    world = World([Board(still(360, 200.0), RED), Board(slivers, BLUE)], 360)
-    assert len(changes(film(world).ids(2))) == 1
-
-
 def test_who_returns_elsewhere_after_long_is_known_by_colours():
     world = World([Board(still(300, 120.0), RED), Board(walk(0, 60, 60, -20) | walk(180, 300, 260, 200), BLUE)], 300)
     assert len(changes(film(world).ids(2))) == 1

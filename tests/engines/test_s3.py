@@ -84,6 +84,14 @@ def run(s3: dict[str, str], scene: Scene, scratch: Path) -> Run:
     return made
 
 
+@pytest.fixture
+def settled(run: Run) -> Run:
+    """The run when all is up to date, whatever the tests before have damaged: they come in any order."""
+    code, said = run.run()
+    assert code == 0, said
+    return run
+
+
 def fetch(run: Run, folder: Path) -> Path:
     for key in run.objects("take_01/"):
         path = folder / key
@@ -92,46 +100,46 @@ def fetch(run: Run, folder: Path) -> Path:
     return folder / "take_01"
 
 
-def test_the_results_are_those_of_a_local_run(run: Run, compare: Callable[[Path], None], tmp_path: Path) -> None:
-    compare(fetch(run, tmp_path))
+def test_the_results_are_those_of_a_local_run(settled: Run, compare: Callable[[Path], None], tmp_path: Path) -> None:
+    compare(fetch(settled, tmp_path))
 
 
-def test_a_second_run_runs_nothing(run: Run) -> None:
-    before = run.manifests()
-    code, said = run.run()
+def test_a_second_run_runs_nothing(settled: Run) -> None:
+    before = settled.manifests()
+    code, said = settled.run()
     assert code == 0, said
     assert len(before) > 15
-    assert run.manifests() == before
+    assert settled.manifests() == before
 
 
 def test_one_deleted_object_makes_exactly_its_unit_run_again(
-    run: Run, compare: Callable[[Path], None], tmp_path: Path
+    settled: Run, compare: Callable[[Path], None], tmp_path: Path
 ) -> None:
-    before = run.manifests()
-    run.boto.delete_object(Bucket=BUCKET, Key=f"{run.output}/take_01/cam02/mask_data.npz")
-    code, said = run.run()
+    before = settled.manifests()
+    settled.boto.delete_object(Bucket=BUCKET, Key=f"{settled.output}/take_01/cam02/mask_data.npz")
+    code, said = settled.run()
     assert code == 0, said
-    after = run.manifests()
+    after = settled.manifests()
     # Its result is the same as before, so nothing that was made from it is out of date; the report tells of all runs.
     assert {unit for unit in before | after if before.get(unit) != after.get(unit)} == {"segment/cam02", "report/scene"}
-    compare(fetch(run, tmp_path))
+    compare(fetch(settled, tmp_path))
 
 
-def test_a_corrupted_object_is_detected_and_named_and_made_again_by_force(run: Run) -> None:
-    key = f"{run.output}/take_01/cam03/mask_data.npz"
-    body = run.boto.get_object(Bucket=BUCKET, Key=key)["Body"].read()
-    run.boto.put_object(Bucket=BUCKET, Key=key, Body=body[:-100] + bytes([body[-100] ^ 1]) + body[-99:])
-    roots = (f"--output-root=s3://{BUCKET}/{run.output}", f"--data-root=s3://{BUCKET}/{run.data}")
+def test_a_corrupted_object_is_detected_and_named_and_made_again_by_force(settled: Run) -> None:
+    key = f"{settled.output}/take_01/cam03/mask_data.npz"
+    body = settled.boto.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    settled.boto.put_object(Bucket=BUCKET, Key=key, Body=body[:-100] + bytes([body[-100] ^ 1]) + body[-99:])
+    roots = (f"--output-root=s3://{BUCKET}/{settled.output}", f"--data-root=s3://{BUCKET}/{settled.data}")
     unit = ("--scene=take_01", "--video=cam03", "--backend=fake", "--force")
     of = {f"stages.{stage.name}": (*roots[: 2 if stage.source else 1], *unit) for stage in (SEGMENT, BODY)}
-    code, said = run.ghost("stages.body", *of["stages.body"], GHOST_SCRATCH="")
+    code, said = settled.ghost("stages.body", *of["stages.body"], GHOST_SCRATCH="")
     assert code == 65, said
     assert f"BadInput: s3://{BUCKET}/{key}: its sha256 is " in said
     assert "Run the stage that made it again, with --force." in said
     for stage in ("stages.segment", "stages.body"):
-        code, said = run.ghost(stage, *of[stage], GHOST_SCRATCH="")
+        code, said = settled.ghost(stage, *of[stage], GHOST_SCRATCH="")
         assert code == 0, said
-    assert run.boto.get_object(Bucket=BUCKET, Key=key)["Body"].read() == body
+    assert settled.boto.get_object(Bucket=BUCKET, Key=key)["Body"].read() == body
 
 
 def test_a_wrong_secret_ends_with_78_and_is_not_told(run: Run) -> None:

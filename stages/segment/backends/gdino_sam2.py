@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from common.models.devices import announce, deterministic, resolve, resolve_dtype
+from common.models.heap import keep_large_blocks_apart
 from common.weights import store
 from stages.segment.backends import TrackFrame
 from stages.segment.prompted.driver import DriverSettings, follow
@@ -41,6 +42,8 @@ class PromptedSegmenter:
         """
         self._detector, self._tracker, self._settings = detector, tracker, settings
         self.runs_elsewhere = device.type != "cpu"
+        if not self.runs_elsewhere:
+            keep_large_blocks_apart()
 
     def segment(self, frames: Iterable[Frame]) -> Iterator[TrackFrame]:
         """One result per frame, in order; `driver.delay` frames after the input, and on a GPU some more."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from common.models.devices import announce, deterministic, resolve, resolve_dtype
+from common.models.heap import keep_large_blocks_apart
 from common.weights import store
 from stages.segment.backends import TrackFrame
 from stages.segment.prompted.sam3_follower import Sam3
@@ -33,6 +34,8 @@ class ConceptSegmenter:
         """
         self._sam3 = sam3
         self.runs_elsewhere = sam3.device.type != "cpu"
+        if not self.runs_elsewhere:
+            keep_large_blocks_apart()
 
     def segment(self, frames: Iterable[Frame]) -> Iterator[TrackFrame]:
         """One result per frame, in order; `sam3_stream.delay` frames after the input, and on a GPU some more.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
+from pathlib import Path
 
 NOTHING = "-"
 
@@ -33,6 +35,11 @@ def report(figures: Sequence[Figure]) -> int:
     for row in rows:
         print(" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip(" |"))
     return 0 if all(figure.ok for figure in figures) else 1
+
+
+def save(path: Path, figures: Sequence[Figure]) -> None:
+    """Writes a JSON list of objects with the fields of Figure, for programs; what was there is lost."""
+    path.write_text(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n", encoding="utf-8")
 
 
 def information(name: str, measured: str) -> Figure:

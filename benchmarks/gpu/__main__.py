@@ -1,68 +1,79 @@
 """What segmentation costs on a GPU, from a video file to mask_data.npz: Grounding DINO tiny and SAM 2.1 large.
 
-    python -m benchmarks.gpu [--device cuda] [--quick] [--only masks,speed,...] [--people 1,4]
+    python -m benchmarks.gpu [--device cuda] [--quick] [--only masks,speed,...] [--people 1,4] [--json FILE]
 
-Needs the repository and the locked packages of `make setup GPU=1`, no weights and no recordings: the networks have
-their full size and random weights, whose cost is that of the real ones. Without CUDA it says SKIPPED and exits with 0.
-Everything takes about 25 minutes on one GPU; each figure is printed when it is known, and all of them at the end.
---only and --people divide that among several commands.
+Needs the repository and the locked packages of `make setup GPU=1`, no weights, no recordings, no ffmpeg and no network:
+the networks have their full size and random weights, whose cost is that of the real ones, and the video is made here.
+Without CUDA it says SKIPPED and exits with 0.
+
+Everything takes 10 to 25 minutes on one GPU. Each figure is printed when it is known, and all of them at the end; what
+is going on is said on stderr. A step that crashes is a figure that falls short; the others are measured all the same.
+--only and --people divide it among several commands of less than 10 minutes. --quick, a minute, shows that everything
+runs; its videos are too short for the figures that are asked for.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import importlib.metadata
 import importlib.util
+import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NoReturn
 
-from benchmarks.figures import NOTHING, report
+from benchmarks.figures import NOTHING, Figure, report, save
+from benchmarks.gpu import isolated
 from benchmarks.gpu.parts import PARTS
-
-if TYPE_CHECKING:
-    from benchmarks.figures import Figure
+from common.device_names import cuda_index
 
 # All that the benchmark and the stage import, by the names of modules.
-_PACKAGES = ("torch", "transformers", "safetensors", "PIL", "numpy", "scipy", "av", "cv2", "simplejpeg", "zlib_ng")
+_PACKAGES = ("torch", "transformers", "safetensors", "PIL", "numpy", "scipy", "av", "cv2", "jinja2", "zlib_ng")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and prints; returns 1 if any figure falls short."""
     options = _parser().parse_args(arguments)
-    reason = _missing()
-    if reason is not None:
-        print(f"SKIPPED: {reason}")
+    absent = [package for package in _PACKAGES if importlib.util.find_spec(package) is None]
+    if absent:
+        print(f"SKIPPED: not installed: {', '.join(absent)}; run `make setup GPU=1`")
         return 0
-    from benchmarks.gpu.measure import measure
-    from benchmarks.gpu.scale import FULL, QUICK
-    from common.models.devices import resolve
-
-    device = resolve(options.device)
-    scale = QUICK if options.quick else FULL
-    scale = replace(scale, parts=options.only or scale.parts, people=options.people or scale.people)
-    figures = []
-    with _scratch() as folder:
-        for figure in measure(device, scale, folder):
-            print(_line(figure), flush=True)
-            figures.append(figure)
+    found: list[Figure] = []
+    with tempfile.TemporaryDirectory(prefix="ghost-gpu-", ignore_cleanup_errors=True) as folder:
+        request = {
+            "device": options.device, "quick": options.quick, "parts": options.only, "people": options.people,
+            "folder": folder,
+        }  # fmt: skip
+        try:
+            for figure in isolated.figures(request):
+                print(_line(figure), flush=True)
+                found.append(figure)
+                if options.json is not None:
+                    save(options.json, found)
+        except isolated.SkippedError as reason:
+            print(f"SKIPPED: {reason}")
+            return 0
     print()
-    return report(figures)
+    return report(found)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--device", default="cuda", help="cuda or cuda:N")
-    parser.add_argument("--quick", action="store_true", help="200 frames instead of 1,000; 1 and 4 people; one run")
+    parser.add_argument("--device", default="cuda", type=_gpu, help="cuda or cuda:N")
+    parser.add_argument("--quick", action="store_true", help="80 frames instead of 1,000; 1 and 4 people; one run")
     parser.add_argument("--only", type=_names, metavar="NAME[,NAME]", help=f"some of {', '.join(PARTS)}")
     parser.add_argument("--people", type=_counts, metavar="N[,N]", help="how many people, in end-to-end")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="writes all figures there as well, after each")
     return parser
+
+
+def _gpu(text: str) -> str:
+    if text != "cuda" and cuda_index(text) is None:
+        raise argparse.ArgumentTypeError(f"expected cuda or cuda:N, got {text!r}")
+    return text
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -85,26 +96,11 @@ def _line(figure: Figure) -> str:
     return f"{figure.name}: {figure.measured}{promise}"
 
 
-def _missing() -> str | None:
-    """Why nothing can be measured here; None if it can."""
-    absent = [package for package in _PACKAGES if importlib.util.find_spec(package) is None]
-    if absent:
-        return f"not installed: {', '.join(absent)}; run `make setup GPU=1`"
-    import torch
-
-    from stages.segment.prompted.pretrained import TRANSFORMERS
-
-    found = importlib.metadata.version("transformers")
-    if found != TRANSFORMERS:
-        return f"needs transformers {TRANSFORMERS}, found {found}; run `make setup GPU=1`"
-    return None if torch.cuda.is_available() else "no CUDA GPU that torch can use here; nothing was measured"
-
-
-@contextlib.contextmanager
-def _scratch() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="ghost-gpu-") as folder:
-        yield Path(folder)
+def _terminated(number: int, frame: object) -> NoReturn:
+    """Leaves by an exception, so that the worker is ended and its folder removed."""
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _terminated)
     sys.exit(main())

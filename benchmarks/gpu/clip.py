@@ -40,16 +40,24 @@ def images(count: int, *, height: int, width: int) -> Iterator[NDArray[np.uint8]
         yield np.clip(texture + light[None, :, None], 0, 255).astype(np.uint8)
 
 
-def write(folder: Path, count: int, *, height: int, width: int) -> Path:
+def write(folder: Path, count: int, *, height: int, width: int, encoded: Path | None = None) -> Path:
     """Makes such images the one video of a scene in a data root, FOLDER/clip/camera.mp4.
 
     Two seconds are encoded; a longer video repeats them, as making and encoding 1080p takes longer than the figures.
+
+    Args:
+        folder: of the data root; has no such scene.
+        count: of frames.
+        height: of them, pixels.
+        width: likewise.
+        encoded: where what was encoded is kept, and taken from, for other videos of this size.
     """
     path = folder / _SCENE / f"{_VIDEO}.mp4"
     path.parent.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="ghost-gpu-") as scratch:
+        kept = encoded or Path(scratch)
         parts = {
-            length: _encode(Path(scratch) / f"{length}.mp4", length, height=height, width=width)
+            length: _encode(kept / f"{length}.mp4", length, height=height, width=width)
             for length in {min(count, _ENCODED), count % _ENCODED} - {0}
         }
         _repeat([parts[min(count - start, _ENCODED)] for start in range(0, count, _ENCODED)], path)
@@ -57,10 +65,13 @@ def write(folder: Path, count: int, *, height: int, width: int) -> Path:
 
 
 def _encode(path: Path, count: int, *, height: int, width: int) -> Path:
-    with VideoWriter(path, rate=RATE) as writer:
+    if path.exists():
+        return path
+    unfinished = path.with_stem(f"{path.stem}-unfinished")
+    with VideoWriter(unfinished, rate=RATE) as writer:
         for image in images(count, height=height, width=width):
             writer.write(image)
-    return path
+    return unfinished.rename(path)
 
 
 def _repeat(sources: Sequence[Path], path: Path) -> None:

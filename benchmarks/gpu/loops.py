@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,6 +17,9 @@ from numpy.typing import NDArray
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession, Sam2VideoModel
 
 from benchmarks.gpu.clip import workspace
+from common.artifacts import MASKS
+from common.artifacts.masks import entry_name
+from common.workspace import Workspace
 from stages.segment.backends.gdino_sam2 import PromptedSegmenter
 from stages.segment.prompted.driver import DriverSettings
 from stages.segment.prompted.protocols import InstanceDetector, MaskTracker, Outlines
@@ -28,6 +32,14 @@ PICTURES = 16
 _KEPT = 16  # frames of outputs that SAM 2 looks back at; what is older is dropped from transformers' session
 
 
+class Pictures(Protocol):
+    """Frames on the device, or on their way there."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Picture: ...
+
+
 @dataclass(frozen=True)
 class Models:
     """What is measured.
@@ -37,16 +49,22 @@ class Models:
         tracker: follows them.
         device: where both compute.
         step: frames between two detections.
+        people: how many the detector finds in every frame; None if that is not known.
     """
 
     detector: InstanceDetector
     tracker: MaskTracker[Any]
     device: torch.device
     step: int
+    people: int | None = None
 
 
 def bare(models: Models, images: Sequence[NDArray[np.uint8]], boxes: NDArray[np.float32], *, frames: int) -> float:
-    """Frames per second of the models alone, on frames that lie on the device already: nothing read, nothing kept."""
+    """Frames per second of the models alone, on frames that lie on the device already: nothing read, nothing kept.
+
+    The models are asked for what the driver asks them while the same people stay in view: everybody is followed in
+    every frame, and every `step` frames a detection is made and outlined.
+    """
     pictures = [models.tracker.see(image) for image in images]
     memory = models.tracker.memory()
     found = models.tracker.outline(pictures[0], boxes)
@@ -56,6 +74,7 @@ def bare(models: Models, images: Sequence[NDArray[np.uint8]], boxes: NDArray[np.
             memory.follow(pictures[index % len(pictures)], index)
             if index % models.step == 0:
                 models.detector.detect(images[index % len(images)])
+                models.tracker.outline(pictures[index % len(pictures)], boxes)
     return frames / seconds()
 
 
@@ -69,6 +88,9 @@ def from_file(
         data: with the video.
         frames: of the video.
         during: is entered while the clock runs.
+
+    Raises:
+        RuntimeError: not every frame has its masks, or other people than there are.
     """
     segmenter = PromptedSegmenter(
         models.detector, models.tracker, settings=DriverSettings(models.step), device=models.device
@@ -76,12 +98,28 @@ def from_file(
     with tempfile.TemporaryDirectory(prefix="ghost-gpu-") as output, workspace(data, Path(output)) as unit:
         with during or nullcontext(), _timed(models.device) as seconds:
             publish(unit, segmenter)
+        _check(unit, models, frames)
         return frames / seconds()
+
+
+def _check(unit: Workspace, models: Models, frames: int) -> None:
+    """Raises unless there is what was to be made: its speed would say nothing."""
+    path = unit.output(MASKS)
+    with zipfile.ZipFile(path) as archive:
+        written = len(archive.namelist())
+    if written != frames:
+        raise RuntimeError(f"{written} of {frames} frames have masks")
+    with np.load(path) as masks:
+        shown = len(np.unique(masks[entry_name(frames - 1)])) - 1
+    if models.people is not None and not unit.found["people"] == shown == models.people:
+        raise RuntimeError(
+            f"{unit.found['people']} people were found and {shown} are in the last frame, of {models.people}"
+        )
 
 
 def ours(
     tracker: MaskTracker[Any],
-    pictures: Sequence[Picture],
+    pictures: Pictures,
     given: Outlines,
     *,
     frames: int,
@@ -107,8 +145,14 @@ def ours(
         yield found
 
 
+def rival(folder: Path, *, device: torch.device, dtype: torch.dtype) -> Any:  # noqa: ANN401 - typed as immovable
+    """Transformers' own model of SAM 2 from a folder in the layout of `save_pretrained`."""
+    loader: Any = Sam2VideoModel
+    return loader.from_pretrained(folder, dtype=dtype, local_files_only=True).to(device).eval()
+
+
 def theirs(
-    folder: Path,
+    model: Any,  # noqa: ANN401 - as above
     pictures: Sequence[Picture],
     given: Outlines,
     *,
@@ -118,22 +162,27 @@ def theirs(
 ) -> Iterator[torch.Tensor]:
     """The same by transformers' model and session, (n, h, w) logits; outputs too old to be looked at are dropped.
 
-    Who comes in is among the results of that frame already, unlike in ours.
+    Who comes in is among the results of that frame already, unlike in ours. Everything stays on the device, as with
+    the sessions that transformers' processor makes; by itself a session would keep its state in the CPU's memory.
 
     Args:
-        folder: weights in the layout of `save_pretrained`.
+        model: a `rival`.
         pictures: frames, taken in turn.
         given: masks of everybody.
         frames: how many come after the first.
-        dtype: of the weights.
+        dtype: of its weights.
         entries: see `ours`.
     """
     device = pictures[0].pixels.device
-    loader: Any = Sam2VideoModel  # what it returns is typed as something that cannot be moved to a device
-    model = loader.from_pretrained(folder, dtype=dtype, local_files_only=True).to(device).eval()
     side, normalised = pictures[0].pixels.shape[-1], Normalisation(device, dtype)
     session = Sam2VideoInferenceSession(
-        video=None, video_height=side, video_width=side, inference_device=device, dtype=dtype
+        video=None,
+        video_height=side,
+        video_width=side,
+        inference_device=device,
+        inference_state_device=device,
+        video_storage_device=device,
+        dtype=dtype,
     )
     coming = _coming(given, entries)
 

@@ -1,7 +1,7 @@
 """Models of random weights that find the same people in every frame, so that so many of them cost what they would.
 
 What random weights compute is thrown away after it has been computed: the detector's network runs, and rectangles are
-answered; the tracker's networks run, memories included, and the masks of the rectangles are answered.
+answered; the tracker's networks run, memories included, and outlines within the rectangles are answered.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from stages.segment.prompted.protocols import Detections, InstanceDetector, MaskTracker, Memory, Outlines, Picture
 
 _SURE = 8.0  # logit of a mask; any positive number would do
+_WAVE = 5.0  # cells from one bulge of an outline to the next; chosen by hand
+_DEPTH = 0.15  # of the width by which it is drawn in between two, likewise
 
 
 def rectangles(people: int, *, height: int, width: int) -> NDArray[np.float32]:
@@ -24,6 +26,16 @@ def rectangles(people: int, *, height: int, width: int) -> NDArray[np.float32]:
     left = (np.arange(people) + 1 / 3) * place
     boxes = np.stack([left, np.full(people, height / 6), left + place / 3, np.full(people, 5 * height / 6)], axis=1)
     return boxes.astype(np.float32)
+
+
+def wavy(box: NDArray[np.int_], *, rows: int, columns: int) -> NDArray[np.bool_]:
+    """(rows, columns): the cells of a box, xyxy, less what is missing at its left and right side, here and there."""
+    x1, y1, x2, y2 = box.tolist()
+    y, x = np.mgrid[:rows, :columns]
+    depth = _DEPTH * (x2 - x1)
+    left, right = (depth * (1 - np.cos(2 * np.pi * (y - y1) / length)) / 2 for length in (_WAVE, 1.7 * _WAVE))
+    cells: NDArray[np.bool_] = (y >= y1) & (y < y2) & (x >= x1 + left.round()) & (x < x2 - right.round())
+    return cells
 
 
 class CertainDetector:
@@ -40,7 +52,10 @@ class CertainDetector:
 
 
 class CertainTracker(Generic[Picture]):
-    """Runs a tracker and answers the rectangles that it was prompted with."""
+    """Runs a tracker and answers outlines that fill the rectangles that it was prompted with.
+
+    Their sides are wavy: to deflate straight ones takes a third of the time that masks of people take.
+    """
 
     def __init__(self, tracker: MaskTracker[Picture], *, height: int, width: int) -> None:
         self._tracker, self._size = tracker, (height, width)
@@ -52,11 +67,10 @@ class CertainTracker(Generic[Picture]):
     def outline(self, picture: Picture, boxes: NDArray[np.float32]) -> Outlines:
         """See MaskTracker."""
         found = self._tracker.outline(picture, boxes)
-        logits = torch.full_like(found.logits, -_SURE)
-        rows, columns = logits.shape[1:]
+        rows, columns = found.logits.shape[1:]
         scale = np.array([columns / self._size[1], rows / self._size[0]] * 2)
-        for row, (x1, y1, x2, y2) in enumerate((boxes * scale).round().astype(int).tolist()):
-            logits[row, y1:y2, x1:x2] = _SURE
+        inside = [wavy(box, rows=rows, columns=columns) for box in (boxes * scale).round().astype(int)]
+        logits = torch.from_numpy(np.where(np.array(inside), _SURE, -_SURE)).to(found.logits)
         return Outlines(found.numbers, logits, torch.ones_like(found.presence))
 
     def memory(self, *, reverse: bool = False) -> CertainMemory[Picture]:

@@ -91,7 +91,7 @@ class GroundingDinoDetector:
         """All instances in an (H, W, 3) uint8 RGB image, best first; boxes from the frame's left and top edge.
 
         Raises:
-            ModelUnavailable: the device has too little memory for one frame.
+            ModelUnavailable: the device has too little memory for one frame, or the precision is too coarse.
         """
         (found,) = self._pictures.run(lambda images: [self._detect(one) for one in images], [image])
         return found
@@ -104,6 +104,11 @@ class GroundingDinoDetector:
         with torch.autocast(self._device.type, dtype=self._dtype, enabled=self._dtype != torch.float32):
             output = self._model(pixel_values=pixels, pixel_mask=mask, **self._text)
         probabilities = output.logits[0].float().sigmoid().cpu().numpy()
+        if self._dtype == torch.float16 and np.isnan(probabilities).any():
+            raise ModelUnavailable(  # nobody would ever be found
+                "Grounding DINO leaves the range of float16. "
+                "Choose --precision bfloat16, if the GPU has it, or float32."
+            )
         centres, sizes = np.split(output.pred_boxes[0].float().cpu().numpy(), 2, axis=1)
         frame = np.array([width, height] * 2, np.float32)
         boxes = np.clip(np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1) * frame, 0, frame)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from common.errors import ModelUnavailable
 from common.models.devices import Batches
 from stages.segment.prompted.protocols import Outlines
 from stages.segment.prompted.sam2_memory import MOST_TOGETHER, Sam2Memory
@@ -50,13 +51,17 @@ class Sam2Tracker:
         """The instances in boxes; see `protocols.MaskTracker.outline`.
 
         Raises:
-            ModelUnavailable: the device has too little memory for a single box.
+            ModelUnavailable: the device has too little memory for a single box, or the precision is too coarse.
         """
         side = self._model.side
         if not len(boxes):
             nothing = torch.empty((0, side // 4, side // 4), device=self._model.device, dtype=self._model.dtype)
             return Outlines((), nothing, nothing.new_empty(0))
         features = self._features.of(picture)
+        if self._model.dtype == torch.float16 and not bool(torch.isfinite(features.coarse).all()):
+            raise ModelUnavailable(  # all masks would silently be empty
+                "SAM 2 leaves the range of float16. Choose --precision bfloat16, if the GPU has it, or float32."
+            )
         scale = np.array([side / picture.width, side / picture.height] * 2)
         corners = upload((boxes * scale).astype(np.float32), self._model.device)
 

@@ -59,8 +59,8 @@ class Downloads(Generic[Note]):
         Returns:
             What has arrived, oldest first, as arrays of their own.
         """
-        if image.device.type != "cuda":
-            return [(note, image.detach().cpu().clone().numpy())]
+        if image.device.type != "cuda":  # such as that of a frame before anybody was found: behind all others
+            return [*self.rest(), (note, image.detach().cpu().clone().numpy())]
         arrived = []
         while self._under_way and (len(self._under_way) >= self._depth or self._landed()):
             arrived.append(self._oldest())

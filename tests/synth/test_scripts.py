@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from common.skeletons import INDEX
-from tests.synth.scripts import ACT, crowd_scene, late_arrivals, two_cross
+from tests.synth.scripts import crowd_scene, late_arrivals, two_cross
+from tests.synth.ways import ACT
 
 
 @cache

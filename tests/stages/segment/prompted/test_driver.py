@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from stages.segment.prompted import driver, gallery
-from stages.segment.prompted.driver import DriverSettings, delay, follow
+from stages.segment.prompted.driver import DriverSettings, follow
 from stages.segment.prompted.held_masks import MOST_HELD
 from stages.segment.prompted.protocols import Outlines
 from tests.stages.segment.prompted.world import BLUE, GREEN, RED, WHITE, Board, World, film, walk
@@ -232,7 +232,7 @@ def test_the_result_does_not_depend_on_how_frames_come():
 
 
 @pytest.mark.parametrize("step", [5, 50, 120])
-def test_the_delay_is_what_it_says_and_bounded(step):
+def test_the_delay_is_bounded_whatever_the_step(step):
     video = TruthVideo(two_walkers(200))
     taken = 0
 
@@ -245,7 +245,7 @@ def test_the_delay_is_what_it_says_and_bounded(step):
     settings = DriverSettings(detection_step=step)
     stream = follow(counted(), detector=TruthDetector(video), tracker=TruthTracker(video, cell=1), settings=settings)
     delays = [taken - 1 - result.index for result in stream]
-    assert max(delays) == delay(settings) <= MOST_HELD
+    assert max(delays) == MOST_HELD == 64
 
 
 def test_what_is_kept_does_not_grow_with_the_video():
@@ -373,3 +373,22 @@ def test_a_mask_that_covers_only_a_part_is_put_right_by_a_detection():
     results = list(follow(video.stream(), detector=TruthDetector(video), tracker=tracker, settings=DriverSettings()))
     assert Shrinking.corrected == 1
     assert (results[-1].outlines.logits > 0).sum() == (world.labels(119) > 0).sum()
+
+
+def test_masks_that_flicker_right_after_the_return_have_the_old_id_from_the_first_one_on():
+    path = walk(0, 60, 60, -20) | walk(230, 330, 30, 90)
+    for frame in (233, 234, 236):
+        del path[frame]
+    world = World([Board(still(330, 180.0), RED), Board(path, BLUE)], 330)
+    filmed = film(world, step=10)
+    assert len(changes(filmed.ids(2))) == 1
+    assert len(filmed.all_ids) == 2
+
+
+@pytest.mark.parametrize("rate", [10.0, 30.0])
+def test_how_far_somebody_gets_unseen_is_a_matter_of_seconds(rate):
+    """Hidden for thirty frames, in which one passes behind a wide wall in three seconds, but hardly in one."""
+    path = walk(0, 60, 8, 198) | dict.fromkeys(range(60, 160), (198.0, 60.0))
+    world = World([Board(path, BLUE), Board(still(160, 228.0), RED)], 160, walls=((60, 178),), rate=rate)
+    ids = film(world, step=10).ids(1)
+    assert (len(changes(ids)) == 1) is (rate == 10.0), changes(ids)

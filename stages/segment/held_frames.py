@@ -1,6 +1,6 @@
 """The last few frames, held back before they are published: who turns out to be real is followed into the past.
 
-A person is found on a key frame, up to `detection_step` frames after they have come in. Of every frame since, a small
+A person is found on a key frame, at most `detection_step` frames after they have come in. Of every frame since, a small
 picture is kept, so that their track can be extended backwards to the moment of their entry.
 """
 
@@ -71,7 +71,7 @@ def trace_back(track: Track, held: Sequence[HeldFrame], observe: Observe) -> Non
     while first > 0 and track.number in held[first - 1].found:
         first -= 1
     last = held[first].found[track.number]
-    for frame in reversed(held[:first]):
+    for frame, following in zip(reversed(held[:first]), reversed(held[1 : first + 1]), strict=True):
         if track.number in frame.found:
             return
         scale = frame.small.shape[1] / frame.width
@@ -79,7 +79,7 @@ def trace_back(track: Track, held: Sequence[HeldFrame], observe: Observe) -> Non
         if seen is None:
             return
         seen = Observation(scaled(seen.landmarks, 1 / scale), seen.colours)
-        if not continues(last, seen, colours=track.colours):
+        if not continues(last, seen, apart=following.seconds - frame.seconds, colours=track.colours):
             return
         if any(same_person(seen, other) for other in frame.found.values()):
             return

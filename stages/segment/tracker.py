@@ -24,8 +24,9 @@ from stages.segment.association import assign
 from stages.segment.candidates import Candidate
 from stages.segment.key_frames import KeyFrames
 from stages.segment.tracks import (
-    CONFIRMED,
+    FEWEST_SIGHTINGS,
     LONG_GONE,
+    PROOF,
     Lost,
     Observation,
     Track,
@@ -79,24 +80,32 @@ class Tracker:
     lost: dict[int, Lost] = field(default_factory=dict, init=False)
     arrived: list[int] = field(default_factory=list, init=False)
     _begun: int = field(default=0, init=False)
-    _frame: int = field(default=-1, init=False)
+    _frames: int = field(default=0, init=False)
+    _start: float = field(default=0.0, init=False)  # PTS of the first frame
+    _seconds: float = field(default=0.0, init=False)  # and of the current one
+    _interval: float = field(default=0.0, init=False)  # seconds between the frame before and the current one
 
-    def step(self, image: NDArray[np.uint8]) -> dict[int, Observation]:
+    def step(self, image: NDArray[np.uint8], seconds: float) -> dict[int, Observation]:
         """Looks at the next frame.
 
         Args:
             image: (H, W, 3) uint8 RGB.
+            seconds: its PTS, greater than that of the frame before.
 
         Returns:
             Who was seen, by the number of their track.
         """
-        self._frame += 1
+        if self._frames == 0:
+            self._start = self._seconds = seconds
+        self._interval, self._seconds = seconds - self._seconds, seconds
+        self._frames += 1
         active = list(self.tracks.values())
         pool = [seen for track in active if (seen := self.observe(image, track.last.landmarks.next_region)) is not None]
         pool = distinct(pool)
         found = self._continue(active, pool)
         self._look_behind(image, active, found)
         key_frame = self.key_frames.due(
+            seconds,
             movement=max((track.movement for track in active), default=0.0),
             touching=any(touching(a, b) for a, b in itertools.combinations(found.values(), 2)),
             missing=self._missing(found),
@@ -110,10 +119,16 @@ class Tracker:
         self._update(found, key_frame=key_frame)
         return found
 
-    def times_seen(self, number: int) -> int:
-        """In how many frames a person was seen; 0 for one who was lost before they could be believed."""
-        person = self.tracks.get(number) or self.lost.get(number)
-        return 0 if person is None else person.seen
+    def believes(self, number: int) -> bool:
+        """Whether somebody is taken for a person: seen long and often enough, by now, before being lost.
+
+        In a video that is too short for that, who was seen in all of it.
+        """
+        track = self.tracks.get(number)
+        if track is None:
+            return number in self.lost
+        too_short = self._frames < FEWEST_SIGHTINGS or self._seconds - self._start < PROOF
+        return track.confirmed or (too_short and track.seen == self._frames)
 
     def observe(
         self, image: NDArray[np.uint8], region: Region, *, others: Iterable[Observation] = ()
@@ -147,7 +162,7 @@ class Tracker:
             seen = self.observe(image, track.last.landmarks.next_region, others=others)
             if seen is None or any(same_person(seen, other) for other in others):
                 continue
-            if np.isfinite(continuation_cost(track, seen, frame=self._frame)):
+            if np.isfinite(continuation_cost(track, seen, seconds=self._seconds)):
                 found[track.number] = seen
 
     def _confirm(self, image: NDArray[np.uint8], pool: list[Observation]) -> list[Observation]:
@@ -174,14 +189,14 @@ class Tracker:
 
     def _continue(self, tracks: Sequence[Track], pool: Sequence[Observation]) -> dict[int, Observation]:
         """Who of the pool continues which active track."""
-        costs = np.array([[continuation_cost(t, seen, frame=self._frame) for seen in pool] for t in tracks])
+        costs = np.array([[continuation_cost(t, seen, seconds=self._seconds) for seen in pool] for t in tracks])
         pairs = assign(costs.reshape(len(tracks), len(pool)))
         return {tracks[row].number: pool[column] for row, column in pairs}
 
     def _missing(self, found: dict[int, Observation]) -> set[int]:
         """Numbers of those who should be there or were until a moment ago."""
         followed = {number for number, track in self.tracks.items() if track.confirmed and number not in found}
-        recent = itertools.takewhile(lambda p: self._frame - p.frame < LONG_GONE, reversed(self.lost.values()))
+        recent = itertools.takewhile(lambda p: self._seconds - p.seconds < LONG_GONE, reversed(self.lost.values()))
         return followed | {person.number for person in recent}
 
     def _return(self, found: dict[int, Observation], pool: Sequence[Observation]) -> dict[int, Observation]:
@@ -190,10 +205,10 @@ class Tracker:
         missed = [t.remembered() for t in self.tracks.values() if t.confirmed and t.number not in found]
         absent = [*self.lost.values(), *missed]
         present = [self.tracks[number] for number in found]
-        pairs = assign(return_costs(absent, others, present, frame=self._frame))
+        pairs = assign(return_costs(absent, others, present, seconds=self._seconds))
         for row, column in pairs:
             if self.lost.pop(absent[row].number, None):
-                self.tracks[absent[row].number] = absent[row].resumed(others[column], frame=self._frame)
+                self.tracks[absent[row].number] = absent[row].resumed(others[column])
         return {absent[row].number: others[column] for row, column in pairs}
 
     def _begin(self, found: dict[int, Observation], pool: Sequence[Observation]) -> dict[int, Observation]:
@@ -202,8 +217,8 @@ class Tracker:
         for seen in _without(pool, found):
             number = self._begun
             self.tracks[number] = Track(
-                number=number, last=seen, last_frame=self._frame, colours=seen.colours,
-                seen=0, misses=0, reference=seen.hips,
+                number=number, last=seen, last_seconds=self._seconds, colours=seen.colours,
+                seen=0, seen_for=0.0, misses=0, reference=seen.hips,
             )  # fmt: skip
             begun[number] = seen
             self._begun += 1
@@ -216,15 +231,15 @@ class Tracker:
             seen = found.get(track.number)
             if seen is None:
                 track.misses += 1
-                if track.lost:
+                if track.is_lost(self._seconds):
                     del self.tracks[track.number]
                     if track.confirmed:  # what was seen a time or two was nobody, and must not come back
                         self.lost[track.number] = track.remembered()
                 continue
-            gap = track.confirmed and track.misses > 0
+            believed, gap = track.confirmed, track.misses > 0
             alone = not any(touching(seen, other) for n, other in found.items() if n != track.number)
-            track.extend(seen, frame=self._frame, learn=alone)
-            if gap or track.seen == CONFIRMED:
+            track.extend(seen, seconds=self._seconds, interval=self._interval, learn=alone)
+            if track.confirmed and (gap or not believed):
                 self.arrived.append(track.number)
             if key_frame:
                 track.reference = seen.hips

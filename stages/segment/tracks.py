@@ -15,20 +15,32 @@ from stages.segment.association import pose_distance
 
 HIPS = [23, 24]
 
-MISSES = 3
-"""Frames in a row without the person after which the track is lost: only a key frame can find it again, and only
-if it is confirmed."""
+UNSEEN = 0.045
+"""Seconds without the person after which the track is lost: only a key frame can find it again, and only if it is
+confirmed. Chosen by hand on recordings at 60 frames per second as the third frame in a row; like PROOF between two
+frames, so that rounded time stamps change nothing."""
 
-CONFIRMED = 4
-"""Frames in which a person must have been seen, before being lost, to be believed."""
+FEWEST_MISSES = 2
+"""Frames in a row without the person, at least, before the track is lost. A count: a look fails once for its own
+reasons, at any rate. By hand."""
 
-LONG_GONE = 60
-"""Frames after which a lost person may come back anywhere, and is no longer searched for more often than usual."""
+PROOF = 0.045
+"""Seconds for which a person must have been seen, before being lost, to be believed: four frames at 60 per second."""
 
-_LEARNING_RATE = 0.05  # of the colours: half-life of 14 frames, long against a passing arm
-_JUMP = 0.2  # landmarks that move further in one frame, in sizes, are somebody else's; half the hips' height
-_JUMP_PER_FRAME = 0.1  # what every frame without the person adds to that
-_LOST_REACH = 1.5  # in sizes: nobody is looked for further away until a second's worth of frames has passed
+FEWEST_SIGHTINGS = 3
+"""Frames in which a person must have been seen, at least, to be believed. A count: where frames are far apart, false
+detections are in one of them, or two. By hand."""
+
+LONG_GONE = 1.0
+"""Seconds after which a lost person may come back anywhere, and is no longer searched for more often than usual."""
+
+_HALF_LIFE = 0.225  # seconds after which what was learned of the colours counts half: long against a passing arm
+_MOST_LEARNED = 0.25  # weight of what was just seen, at most: a wrong look is one look at any rate; by hand
+_JUMP = 0.2  # landmarks that move further in _STEP, in sizes, are somebody else's; half the hips' height
+_STEP = 1 / 60  # seconds; in less than that people do not jump less, as jumps are mostly the models' noise
+_SPEED = 6.0  # sizes per second: what any longer time adds to _JUMP
+_FARTHEST = 0.4  # sizes: after however long a time, whoever is further away is no longer in the crop
+_LOST_REACH = 1.5  # in sizes: nobody is looked for further away until LONG_GONE has passed
 _UNLIKE = 0.3  # colours that differ more are somebody else's (demo scenes: own <= 0.19, others >= 0.22)
 _UNLIKE_RETURNING = 0.2  # stricter where position says little
 _MARGIN = 0.05  # by which colours must decide where position says nothing; by hand, of the order of their noise
@@ -72,30 +84,35 @@ class Track:
     Attributes:
         number: counts tracks in the order in which they began; not the published id.
         last: where the person was seen last.
-        last_frame: when that was.
+        last_seconds: when that was, PTS.
         colours: what the person looks like, averaged over time.
         seen: in how many frames.
+        seen_for: seconds, of all frames with the person but the first, each as long as it is after the frame before.
         misses: frames in a row without the person.
         reference: the hips (2,) at the last key frame, pixels: what movement is measured from.
     """
 
     number: int
     last: Observation
-    last_frame: int
+    last_seconds: float
     colours: NDArray[np.float32]
     seen: int
+    seen_for: float
     misses: int
     reference: NDArray[np.float64]
 
-    @property
-    def lost(self) -> bool:
-        """Whether the person is no longer looked for where they were."""
-        return self.misses >= MISSES
+    def is_lost(self, seconds: float) -> bool:
+        """Whether the person is no longer looked for where they were.
+
+        Args:
+            seconds: now, PTS.
+        """
+        return self.misses >= FEWEST_MISSES and seconds - self.last_seconds >= UNSEEN
 
     @property
     def confirmed(self) -> bool:
-        """Whether the person has been seen often enough to be believed."""
-        return self.seen >= CONFIRMED
+        """Whether the person has been seen long and often enough to be believed."""
+        return self.seen >= FEWEST_SIGHTINGS and self.seen_for >= PROOF
 
     @property
     def movement(self) -> float:
@@ -104,19 +121,24 @@ class Track:
 
     def remembered(self) -> Lost:
         """What is kept of the person while they are not seen."""
-        return Lost(self.number, self.last.hips, self.last.size, self.colours, self.last_frame, self.seen)
+        return Lost(
+            self.number, self.last.hips, self.last.size, self.colours, self.last_seconds, self.seen, self.seen_for
+        )
 
-    def extend(self, observation: Observation, *, frame: int, learn: bool) -> None:
+    def extend(self, observation: Observation, *, seconds: float, interval: float, learn: bool) -> None:
         """Continues the track.
 
         Args:
             observation: the person, now.
-            frame: index in the order of processing.
+            seconds: now, PTS.
+            interval: seconds since the frame before, whether or not the person was in it.
             learn: whether the colours can be trusted (they cannot where people touch).
         """
         if learn:
-            self.colours = remember(self.colours, observation.colours, rate=_LEARNING_RATE)
-        self.last, self.last_frame = observation, frame
+            rate = min(1 - 0.5 ** (interval / _HALF_LIFE), _MOST_LEARNED)
+            self.colours = remember(self.colours, observation.colours, rate=rate)
+        self.last, self.last_seconds = observation, seconds
+        self.seen_for += interval if self.seen else 0.0
         self.seen += 1
         self.misses = 0
 
@@ -130,44 +152,58 @@ class Lost:
         hips: (2,) pixels: where they were seen last.
         size: of the body then, pixels.
         colours: (2, 3, bins): what they look like, averaged over time.
-        frame: when they were seen last.
+        seconds: when they were seen last, PTS.
         seen: in how many frames.
+        seen_for: as in Track.
     """
 
     number: int
     hips: NDArray[np.float64]
     size: float
     colours: NDArray[np.float32]
-    frame: int
+    seconds: float
     seen: int
+    seen_for: float
 
-    def resumed(self, observation: Observation, *, frame: int) -> Track:
+    def resumed(self, observation: Observation) -> Track:
         """The track of the person, who has just been found again; still to be extended by the observation."""
         return Track(
-            number=self.number, last=observation, last_frame=self.frame, colours=self.colours, seen=self.seen,
-            misses=frame - self.frame - 1, reference=observation.hips,
+            number=self.number, last=observation, last_seconds=self.seconds, colours=self.colours, seen=self.seen,
+            seen_for=self.seen_for, misses=FEWEST_MISSES, reference=observation.hips,
         )  # fmt: skip
 
 
-def continuation_cost(track: Track, observation: Observation, *, frame: int) -> float:
-    """What speaks against `observation` continuing a track: movement and colour; inf forbids it."""
+def reach(seconds: float) -> float:
+    """How far landmarks of one person can be apart, in sizes, after so many seconds."""
+    return min(_JUMP + _SPEED * max(seconds - _STEP, 0.0), _FARTHEST)
+
+
+def continuation_cost(track: Track, observation: Observation, *, seconds: float) -> float:
+    """What speaks against `observation` continuing a track: movement and colour; inf forbids it.
+
+    Args:
+        track: of somebody.
+        observation: perhaps the same person.
+        seconds: now, PTS.
+    """
     moved = movement_between(track.last, observation)
     unlike = difference(track.colours, observation.colours)
-    missed = frame - track.last_frame - 1
-    if moved > _JUMP + _JUMP_PER_FRAME * missed or unlike > _UNLIKE:
+    if moved > reach(seconds - track.last_seconds) or unlike > _UNLIKE:
         return math.inf
     return moved + _COLOUR_WEIGHT * (0.0 if math.isnan(unlike) else unlike)
 
 
-def continues(last: Observation, observation: Observation, *, colours: NDArray[np.float32]) -> bool:
+def continues(last: Observation, observation: Observation, *, apart: float, colours: NDArray[np.float32]) -> bool:
     """Whether two observations in neighbouring frames can be of one person.
 
     Args:
         last: the person.
         observation: perhaps the same, one frame before or after.
+        apart: seconds between the frames.
         colours: (2, 3, bins) what the person looks like.
     """
-    return movement_between(last, observation) <= _JUMP and not (difference(colours, observation.colours) > _UNLIKE)
+    near = movement_between(last, observation) <= reach(apart)
+    return near and not (difference(colours, observation.colours) > _UNLIKE)
 
 
 def movement_between(a: Observation, b: Observation) -> float:
@@ -176,12 +212,12 @@ def movement_between(a: Observation, b: Observation) -> float:
 
 
 def return_costs(
-    lost: Sequence[Lost], newcomers: Sequence[Observation], present: Sequence[Track], *, frame: int
+    lost: Sequence[Lost], newcomers: Sequence[Observation], present: Sequence[Track], *, seconds: float
 ) -> NDArray[np.float64]:
     """What speaks against newcomers being people who were lost: mostly colour.
 
     Near the place where somebody was lost, their colours are enough. Elsewhere they must come back after LONG_GONE
-    frames and be told apart: everybody else who might be meant, lost, present or coming in too, has to fit worse by a
+    and be told apart: everybody else who might be meant, lost, present or coming in too, has to fit worse by a
     margin. With nobody to compare them to, colours prove nothing there. One person with two ids can be reunited later,
     two people with one id cannot be parted.
 
@@ -189,7 +225,7 @@ def return_costs(
         lost: n people who are not seen.
         newcomers: m people who are nobody yet.
         present: the people who are seen and known.
-        frame: index in the order of processing.
+        seconds: now, PTS.
 
     Returns:
         (n, m); inf forbids.
@@ -200,7 +236,7 @@ def return_costs(
     to_present = to_present.reshape(len(present), len(newcomers))
     costs = np.full(unlike.shape, math.inf)
     for row, person in enumerate(lost):
-        gone = frame - person.frame
+        gone = seconds - person.seconds
         for column, new in enumerate(newcomers):
             if not unlike[row, column] <= _UNLIKE_RETURNING:  # NaN as well
                 continue

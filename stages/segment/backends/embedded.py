@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from common.device_names import RanOn
 from common.models.blazepose_detector import PersonDetector
 from common.models.blazepose_landmarks import LandmarkModel
 from common.models.movenet import MultiPoseModel
@@ -30,12 +31,13 @@ class EmbeddedSegmenter:
     gives_landmarks = True
     runs_elsewhere = False
     remark = ""
+    ran_on = RanOn()
 
     def __init__(self, *, detection_step: int = 50) -> None:
         """Loads the models.
 
         Args:
-            detection_step: the longest pause between two key frames, in frames.
+            detection_step: the longest pause between two key frames, in frames; see KeyFrames.
 
         Raises:
             ModelUnavailable: weights or a runtime are missing.
@@ -46,7 +48,7 @@ class EmbeddedSegmenter:
         self._detection_step = detection_step
 
     def segment(self, frames: Iterable[Frame]) -> Iterator[TrackFrame]:
-        """One result per frame, in order, `detection_step` frames (but 4 to 60) after the input; see `follow`."""
+        """One result per frame, in order, some `detection_step` frames (but 4 to 60) after the input; see `follow`."""
         return follow(frames, look=self._landmarks.run, detect=self.detect, detection_step=self._detection_step)
 
     def detect(self, image: NDArray[np.uint8]) -> list[Candidate]:

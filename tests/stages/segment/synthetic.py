@@ -37,7 +37,10 @@ class Person:
 
 @dataclass
 class World:
-    """People, the later ones in front; `undetected` are frames in which the detector sees nobody."""
+    """People, the later ones in front; `undetected` are frames in which the detector sees nobody.
+
+    There are 60 frames per second, unless `times` says otherwise.
+    """
 
     people: list[Person]
     frames: int
@@ -45,6 +48,7 @@ class World:
     looks: int = 0
     detections: list[int] = field(default_factory=list)
     ghosts: dict[int, tuple[float, float]] = field(default_factory=dict)  # frame -> place of a false detection
+    times: np.ndarray | None = None
 
     def points(self, number, frame):
         person = self.people[number]
@@ -61,7 +65,8 @@ class World:
 
     def stream(self, start=0):
         for frame in range(start, self.frames):
-            yield Frame(frame, frame / 30, self.image(frame), corrupt=False)
+            seconds = frame / 60 if self.times is None else float(self.times[frame])
+            yield Frame(frame, seconds, self.image(frame), corrupt=False)
 
     def visible(self, frame):
         return [n for n, p in enumerate(self.people) if not np.isnan(p.path[frame]).any()]

@@ -32,7 +32,7 @@ def test_one_result_per_frame_in_order_with_its_time():
     world = World([Person(walk(30, 100, 140), RED)], 30)
     results = run(world)
     assert [r.index for r in results] == list(range(30))
-    assert results[7].seconds == pytest.approx(7 / 30)
+    assert results[7].seconds == pytest.approx(7 / 60)
 
 
 def test_two_people_who_cross_keep_their_ids_though_one_is_hidden():
@@ -238,7 +238,7 @@ def test_of_those_who_left_only_what_it_takes_to_know_them_again_is_kept():
     world = World([Person(path, RED)], 60)
     tracker = Tracker(look=world.look, detect=world.detect, key_frames=KeyFrames(20))
     for frame in world.stream():
-        tracker.step(frame.image)
+        tracker.step(frame.image, frame.seconds)
     assert tracker.tracks == {}
     (kept,) = tracker.lost.values()
     size = sum(value.nbytes for value in vars(kept).values() if isinstance(value, np.ndarray))

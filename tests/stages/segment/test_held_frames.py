@@ -6,8 +6,8 @@ from tests.stages.segment.synthetic import BODY, landmarks
 from tests.stages.segment.test_tracks import seen, track
 
 
-def frames(*found):
-    return [HeldFrame(i, i / 30, 240, 480, np.zeros((120, 240, 3), np.uint8), dict(f)) for i, f in enumerate(found)]
+def frames(*found, rate=60):
+    return [HeldFrame(i, i / rate, 240, 480, np.zeros((120, 240, 3), np.uint8), dict(f)) for i, f in enumerate(found)]
 
 
 def looking_at(places):
@@ -35,6 +35,12 @@ def test_a_jump_is_somebody_else():
     held = frames({}, {}, {0: seen(100.0)})
     trace_back(track(), held, looking_at([60.0, 60.0]))
     assert [0 in f.found for f in held] == [False, False, True]
+
+
+def test_a_longer_way_is_one_persons_where_frames_are_far_apart():
+    held = frames({}, {}, {0: seen(100.0)}, rate=10)
+    trace_back(track(), held, looking_at([60.0, None]))
+    assert [0 in f.found for f in held] == [False, True, True]
 
 
 def test_who_is_already_known_there_is_not_found_twice():

@@ -97,3 +97,8 @@ def test_what_goes_wrong_in_the_packing_is_raised_and_the_results_are_not_run_th
 def test_things_are_counted_by_what_they_are():
     assert count_classes(["person", "dog", "person"]) == {"people": 2, "dog": 1}
     assert count_classes([]) == {"people": 0}
+
+
+def test_whoever_goes_by_another_word_is_one_of_the_people():
+    assert count_classes(["man", "person", "dog", "man", "people"]) == {"people": 4, "dog": 1, "man": 2}
+    assert count_classes(["red person"] * 3) == {"people": 3, "red person": 3}

@@ -46,14 +46,14 @@ test-engines: $(SETUP)  ## The same scene through Docker, Apptainer, SLURM, S3 a
 image: $(VENV)/.ready-run  ## The container image of one stage: make image STAGE=sync FLAVOUR=cpu
 	$(RUN) tools/build_images.py $(STAGE) --flavour $(FLAVOUR)
 
-images: $(VENV)/.ready-run  ## The images of all stages, and ghost-cli
+images: $(VENV)/.ready-run  ## The images of all stages, and ghost-cli; with FLAVOUR=gpu those that have a use for a GPU
 	$(RUN) tools/build_images.py --all --flavour $(FLAVOUR)
 
-sif: $(VENV)/.ready-run  ## The Apptainer image of one stage, from its container image: make sif STAGE=sync
-	$(RUN) tools/build_sif.py $(STAGE)
+sif: $(VENV)/.ready-run  ## The Apptainer image of one stage, from its container image: make sif STAGE=sync FLAVOUR=cpu
+	$(RUN) tools/build_sif.py $(STAGE) --flavour $(FLAVOUR)
 
-sifs: $(VENV)/.ready-run  ## The Apptainer images of all stages, and ghost-cli
-	$(RUN) tools/build_sif.py --all
+sifs: $(VENV)/.ready-run  ## The Apptainer images of the same
+	$(RUN) tools/build_sif.py --all --flavour $(FLAVOUR)
 
 lint: $(SETUP)  ## Style of Python, Dockerfile and shell; that what is rendered is what the declarations say
 	$(VENV)/bin/ruff check .

@@ -15,7 +15,7 @@ import imageio_ffmpeg
 
 from benchmarks.demo_data import OUT
 from benchmarks.figures import Figure, report
-from common.media.decode import frames, key_frames, read_frames
+from common.media.decode import frames, read_frames
 from common.media.packet_times import read_time_table
 from common.media.time_table import TimeTable
 
@@ -25,12 +25,11 @@ DEMO = OUT / "single" / "cam01.mp4"
 
 
 def measure() -> list[Figure]:
-    """Full decode to RGB (also of the demo video, if it has been fetched), key frames, sparse frames, time table."""
+    """Full decode to RGB (also of the demo video, if it has been fetched), sparse frames, time table."""
     with tempfile.TemporaryDirectory() as folder:
         clip = make_clip(Path(folder) / "clip.mp4")
         table = read_time_table(clip)
         full = _cpu(lambda: _consume(frames(clip, table)))
-        keys = _cpu(lambda: _consume(key_frames(clip, table)))
         sparse = _cpu(lambda: _consume(read_frames(clip, table, range(0, len(table), 50))))
         listing = _cpu(lambda: read_time_table(clip)) / len(table)
         figures = [_against_ffmpeg("synthetic 1080p, 12 Mb/s", clip, table, full)]
@@ -40,7 +39,6 @@ def measure() -> list[Figure]:
         figures.append(_against_ffmpeg("demo, 1080 x 1920", DEMO, table, full_demo))
     return [
         *figures,
-        _at_least("decoding: key frames alone, cheaper than all", full / keys, asked=5.0),
         _at_least("decoding: every 50th frame, cheaper than all", full / sparse, asked=2.3),
         _at_most("decoding: time table, CPU ms per frame", listing * 1e3, asked=0.5),
     ]

@@ -52,11 +52,6 @@ class ManTracks:
     others: int
 
 
-def frames_per_person(tracks: Landmarks) -> dict[int, int]:
-    """In how many frames each person was found, by id."""
-    return {person: len(tracks.of(person)) for person in tracks.people}
-
-
 def foreground(tracks: Landmarks, *, without: int | None = None) -> int | None:
     """The person who is seen largest in most frames: in `single`, the man.
 

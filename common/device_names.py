@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import re
+from dataclasses import dataclass
 
 from common.errors import ModelUnavailable
+
+_LOG = logging.getLogger("ghost")
 
 DEVICE_PATTERN = r"auto|cpu|cuda(:(0|[1-9][0-9]{0,2}))?|mps"
 """What --device accepts, for `common.stage.option(pattern=…)`."""
@@ -25,6 +29,35 @@ REQUIRE_GPU = "GHOST_REQUIRE_GPU"
 
 INSTALL_TORCH = "Run `make setup GPU=1`, use an image of the GPU flavour, or choose --backend embedded"
 """The way out for somebody whose environment lacks the packages of GPU backends."""
+
+
+@dataclass(frozen=True)
+class RanOn:
+    """Where a backend's models run, for the record: what "auto" turned out to be.
+
+    Attributes:
+        device: as torch calls it: "cuda:1", "cpu"; "" where models run without torch.
+        precision: the floating-point type that they compute in: "bfloat16"; "" where they decide by themselves.
+    """
+
+    device: str = ""
+    precision: str = ""
+
+    @classmethod
+    def of(cls, device: object, dtype: object = "") -> RanOn:
+        """The same from torch's own objects, a torch.device and a torch.dtype."""
+        return cls(str(device), str(dtype).removeprefix("torch."))
+
+    @property
+    def kind(self) -> str:
+        """The device without its number."""
+        return self.device.partition(":")[0]
+
+
+def note_cpu_only(stage: str, backend: str, device: str) -> None:
+    """Says so if a backend that only knows the CPU is told to use another device: in a run that is meant for others."""
+    if device not in ("auto", "cpu"):
+        _LOG.info("%s: the backend %s runs on the CPU; --device %s is for others.", stage, backend, device)
 
 
 def cuda_index(device: str) -> int | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from common import checkpoints, fingerprint
+from common.device_names import RanOn
 from common.errors import (
     BadInput,
     DiskError,
@@ -180,7 +181,7 @@ def _attempt(task: Task, planned: Plan, *, force: bool) -> Outcome:
             raise
         files = _collect(task, folder)
         _check_unchanged(task, planned)
-        gpu, gpu_peak = workspace.gpu if workspace.gpu[0] else _gpu_of_this_process()
+        gpu, gpu_peak = workspace.gpu if workspace.gpu[0] else _gpu_of_this_process(workspace.ran_on)
         record = RunRecord(
             started=started,
             wall_s=round(time.monotonic() - wall, 3),
@@ -190,6 +191,8 @@ def _attempt(task: Task, planned: Plan, *, force: bool) -> Outcome:
             bytes_written=sum(file.bytes for file in files),
             gpu=gpu,
             gpu_peak=gpu_peak,
+            device=workspace.ran_on.kind,
+            precision=workspace.ran_on.precision,
         )
         with output.lock(lock_key(*unit)):
             other = None if force else finished(task, planned, Published(output, task.scene))
@@ -314,12 +317,16 @@ def _peak_rss() -> int:
     return 1024 * max(own, children)
 
 
-def _gpu_of_this_process() -> tuple[str, int]:
-    """Name of the GPU that torch has used in this process, and the most bytes that its tensors took; else "" and 0."""
+def _gpu_of_this_process(ran_on: RanOn) -> tuple[str, int]:
+    """Name of the GPU that torch has used in this process, and the most bytes that its tensors took; else "" and 0.
+
+    Without a device in `ran_on` it is the current one, which is the first unless somebody has chosen another.
+    """
     torch: Any = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_initialized():
+    if torch is None or not torch.cuda.is_initialized() or ran_on.kind not in ("", "cuda"):
         return "", 0
-    return str(torch.cuda.get_device_name()), int(torch.cuda.max_memory_allocated())
+    device = ran_on.device or None
+    return str(torch.cuda.get_device_name(device)), int(torch.cuda.max_memory_allocated(device))
 
 
 def _cpu_seconds() -> float:

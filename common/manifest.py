@@ -19,7 +19,16 @@ FOLDER = "_manifests"
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What one attempt cost. Times in seconds, memory and traffic in bytes; the GPU's name is "" if it used none."""
+    """What one attempt cost, and where its models ran.
+
+    Times in seconds, memory and traffic in bytes; the GPU's name is "" if it used none. What `--device auto` and
+    `--precision auto` turned out to be is no part of the key, though it moves results by rounding: whether a unit is up
+    to date is asked on machines that cannot know it, such as the one that submits jobs.
+
+    Attributes:
+        device: kind of device that torch computed on: "cuda", "cpu", "mps"; "" if it was not used.
+        precision: what it computed in: "bfloat16"; "" if it was not used, or the model decides by itself.
+    """
 
     started: str
     wall_s: float
@@ -29,6 +38,8 @@ class RunRecord:
     bytes_written: int
     gpu: str = ""
     gpu_peak: int = 0
+    device: str = ""
+    precision: str = ""
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def plan(task: Task, published: Published | None = None) -> Plan:
     determines: dict[str, Any] = {
         "inputs": _inputs(task, published),
         "options": options | {name: Path(path).name for name, path in own.items()},
-        "weights": _weight_digests(stage.weights(task.options)) | _own_digests(own),
+        "weights": _weight_digests(stage.weights(task.options)) | _own_digests(stage, own),
         "code": fingerprint.of_code(stage.name),
         "packages": {
             name: fingerprint.version(name) for name in (*stage.packages, *stage.model_packages(task.options))
@@ -161,17 +161,17 @@ def _weight_digests(names: tuple[str, ...]) -> dict[str, str]:
     return {name: digest(name) for name in names}
 
 
-def _own_digests(paths: Mapping[str, str]) -> dict[str, str]:
+def _own_digests(stage: Stage, paths: Mapping[str, str]) -> dict[str, str]:
     """Digests of models that options name."""
     digests = {}
     for name, path in paths.items():
-        flag = "--" + name.replace("_", "-")
+        spec = stage.option_spec(name)
         if not path:  # it would stand for the current folder
-            raise ModelUnavailable(f"{flag} has to say where the model is.")
+            raise ModelUnavailable(f"{spec.flag} is not given. {spec.way_to_get}.")
         try:
             digests[name] = fingerprint.of_model(Path(path).expanduser())
         except OSError as error:
             raise ModelUnavailable(
-                f"{flag}: {path!r} cannot be read: {error.strerror}. Name one that is there."
+                f"{spec.flag}: {path!r} cannot be read: {error.strerror}. {spec.way_to_get}."
             ) from error
     return digests

@@ -37,6 +37,12 @@ class OptionSpec:
     maximum: float | None = None
     pattern: str = ""
     form: str = ""
+    get: str = ""
+
+    @property
+    def way_to_get(self) -> str:
+        """What to do where there is not what the option should name, a sentence without its full stop."""
+        return self.get or "Name one that is there"
 
     @property
     def flag(self) -> str:
@@ -67,8 +73,12 @@ def option(
     maximum: float | None = None,
     pattern: str = "",
     form: str = "",
+    get: str = "",
 ) -> Any:  # noqa: ANN401
     """A field of an Options dataclass that becomes a command-line option.
+
+    What no option can know by itself (a list inside a text, values that exclude each other) the class checks in
+    `__post_init__`, and raises UsageError: then it is refused wherever options are made, before anything starts.
 
     Args:
         default: value if the option is not given.
@@ -79,10 +89,11 @@ def option(
         maximum: the largest number accepted.
         pattern: regular expression that a text has to match as a whole.
         form: the same in words, for the error message.
+        get: how to get what the option names, if ghost does not bring it; a sentence without its full stop.
     """
     metadata = {
         "help": help, "unit": unit, "choices": choices, "minimum": minimum, "maximum": maximum, "pattern": pattern,
-        "form": form,
+        "form": form, "get": get,
     }  # fmt: skip
     return field(default=default, metadata=metadata)
 
@@ -104,6 +115,7 @@ class Resources:
         cpus: cores that it keeps busy.
         memory_gib: memory, at the first attempt; engines that can give more at the next one do.
         gpu: whether it has backends that run on a GPU; which do, `Stage.uses_gpu` says.
+        gpu_cpus: cores that it keeps busy with such a backend: decoding, models and writing go on at the same time.
         gpu_memory_gib: memory with such a backend, of the machine, not of the GPU: torch, CUDA and a model that is on
             its way to the GPU. Chosen by hand, not measured.
     """
@@ -111,6 +123,7 @@ class Resources:
     cpus: int = 1
     memory_gib: float = 1.0
     gpu: bool = False
+    gpu_cpus: int = 3
     gpu_memory_gib: float = 12.0
 
 
@@ -179,8 +192,12 @@ class Stage:
         """Whether some choice of options calls for model files."""
         return self.weights is not _nothing
 
+    def option_spec(self, name: str) -> OptionSpec:
+        """How one of its options is declared."""
+        return next(spec for spec in option_specs(self.options) if spec.name == name)
+
     def make_options(self, values: Mapping[str, object]) -> Any:  # noqa: ANN401 - an instance of self.options
-        """The options with `values` in place of defaults, checked. Raises UsageError."""
+        """The options with `values` in place of defaults, checked, each alone and together. Raises UsageError."""
         specs = {spec.name: spec for spec in option_specs(self.options)}
         for name, value in values.items():
             if name not in specs:

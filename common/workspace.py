@@ -11,6 +11,7 @@ from common import fingerprint, progress, recordings
 from common.artifacts import Artifact, Unit
 from common.artifacts.scene import Scene, SceneVideo
 from common.checkpoints import Checkpoints
+from common.device_names import RanOn
 from common.errors import BadInput, InputMissing
 from common.published import Published
 from common.storage.interface import Storage
@@ -30,6 +31,7 @@ class Workspace:
             declare it: nobody tidies up after the others.
         gpu: name of the GPU that a process of the stage's own has used, and the most bytes that it took there; "" and 0
             if there was none. The harness knows by itself what this process has used.
+        ran_on: device and precision of the models, once a backend has resolved them.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Workspace:
         self.counts: dict[str, int] = {}
         self.warnings: list[str] = []
         self.gpu: tuple[str, int] = ("", 0)
+        self.ran_on = RanOn()
         self.checkpoints = Checkpoints(published.storage, published.scene, stage, video, key)
         self._attempt = attempt
         self.recording_bytes = 0  # size of the recordings that the stage was given

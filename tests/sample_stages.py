@@ -43,7 +43,7 @@ class BrokenRecordingError(BadInput):
 class MarkOptions:
     times: int = option(1, help="How often.", minimum=1)
     parts: int = option(2, help="Number of files.", minimum=0)
-    model: str = option("", help="A model of the user's own.")
+    model: str = option("", help="A model of the user's own.", get="Ask the lab")
     colour: str = option("red", help="Without effect.")
 
 

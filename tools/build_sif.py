@@ -32,9 +32,9 @@ _OCI = "application/vnd.oci.image"
 DEFINITION = ROOT / "apptainer" / "ghost.def"
 
 
-def sif_name(image: str) -> str:
-    """`ghost-sync.sif`, as the SLURM driver looks for it."""
-    return f"{IMAGE_PREFIX}{image}.sif"
+def sif_name(image: str, flavour: str = "cpu") -> str:
+    """`ghost-sync.sif`; for a GPU `ghost-segment-gpu.sif`: as the SLURM driver looks for them."""
+    return f"{IMAGE_PREFIX}{image}{'' if flavour == 'cpu' else f'-{flavour}'}.sif"
 
 
 def save(image: str, folder: Path) -> None:
@@ -129,7 +129,7 @@ def build(image: str, folder: Path, *, tag: str, flavour: str, compression: str)
     Raises:
         CalledProcessError: docker or apptainer failed; they have said why.
     """
-    sif = folder / sif_name(image)
+    sif = folder / sif_name(image, flavour)
     with tempfile.TemporaryDirectory(prefix="ghost-sif-") as scratch:
         layout = Path(scratch) / "layout"
         save(image_name(image, tag=tag, flavour=flavour), layout)
@@ -155,7 +155,9 @@ def check(names: Sequence[str], known: Sequence[str], *, every: bool) -> Sequenc
               help="Where ghost-*.sif go. Default: apptainer/, where ghost.sbatch looks for them.")  # fmt: skip
 @click.option("--compression", type=click.Choice(["gzip", "lz4", "zstd"]), default="gzip", show_default=True)
 def main(names: tuple[str, ...], every: bool, flavour: str, tag: str, output: Path, compression: str) -> None:
-    """Makes ghost-NAME.sif for the images NAMES: stages, or `cli` for the whole command."""
+    """Makes ghost-NAME.sif for the images NAMES: stages, or `cli` for the whole command; with --flavour gpu
+    ghost-NAME-gpu.sif.
+    """
     output.mkdir(parents=True, exist_ok=True)
     for name in check(names, images(flavour), every=every):
         start = time.monotonic()

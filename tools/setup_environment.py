@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import venv
@@ -123,9 +124,15 @@ def _say(text: str) -> None:
 
 
 def write_command(script: Path, *, python: Path, root: Path) -> None:
-    """Writes the `ghost` command: the checkout comes first on its path, whatever else is installed."""
+    """Writes the `ghost` command: the checkout comes first on its path, whatever else is installed.
+
+    The first line of a script cannot name a Python whose path has a space or is long. So a shell reads the file and
+    starts Python on it, and what is a command to the shell is a text to Python; scripts that pip installs do the same.
+    """
     lines = (
-        f"#!{python}",
+        "#!/bin/sh",
+        f"'''exec' {shlex.quote(str(python))} \"$0\" \"$@\"",
+        "' '''",
         "import sys",
         f"sys.path.insert(0, {str(root)!r})",
         "from workflows.cli import main",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from common.stage import Stage
-from workflows.parameters import COMMON, IMAGE_PREFIX, Parameter, option_parameters
+from workflows.parameters import COMMON, GPU_SUFFIX, IMAGE_PREFIX, Parameter, option_parameters
 from workflows.pipeline import STAGES, gpu_backends
 
 _PROJECT = Path(__file__).parent.parent / "pyproject.toml"
@@ -40,6 +40,16 @@ def gpu_memory_parameter(stage: Stage) -> Parameter:
     )
 
 
+def gpu_cpu_parameter(stage: Stage) -> Parameter:
+    """How many cores a pod of a stage gets with a backend that is made for a GPU."""
+    return Parameter(
+        f"gpu-cpu-{stage.name}",
+        str(stage.resources.gpu_cpus),
+        "Cores of a pod with a backend that is made for a GPU: with fewer the GPU waits.",
+        (stage.name,),
+    )
+
+
 def engine_parameters(stages: Sequence[Stage] = STAGES) -> tuple[Parameter, ...]:
     """What only a run on Kubernetes takes."""
     on_gpu = [stage for stage in stages if gpu_backends(stage)]
@@ -52,7 +62,7 @@ def engine_parameters(stages: Sequence[Stage] = STAGES) -> tuple[Parameter, ...]
         Parameter("image-tag", project_version(), "Tag of the images."),
         Parameter(
             "gpu-image-tag",
-            f"{project_version()}-gpu",
+            f"{project_version()}{GPU_SUFFIX}",
             "Tag of the images of pods with a backend that is made for a GPU: those with torch.",
             gpu,
         ),
@@ -71,8 +81,9 @@ def engine_parameters(stages: Sequence[Stage] = STAGES) -> tuple[Parameter, ...]
         ),
         Parameter("gpu-tolerations", _TOLERATIONS, "Taints of nodes that pods with a GPU accept: a JSON list.", gpu),
         Parameter("node-selector", "{}", "Labels that nodes of pods with a GPU must have: a JSON object.", gpu),
-        Parameter("cpu", str(cores), "Cores of a pod."),
+        Parameter("cpu", str(cores), "Cores of a pod, but for those of gpu-cpu-<stage>."),
         *(memory_parameter(stage) for stage in stages),
+        *(gpu_cpu_parameter(stage) for stage in on_gpu),
         *(gpu_memory_parameter(stage) for stage in on_gpu),
         Parameter("retries", "2", "Further attempts of a pod that was killed, lost its node or met a passing failure."),
         Parameter("stage-deadline", str(_SIX_HOURS), "Longest time that a pod may take. [s]"),

@@ -12,7 +12,7 @@ from common.device_names import REQUIRE_GPU, WITHOUT_CUDA
 from common.stage import Stage, option_specs
 from workflows import cli
 from workflows.argo_expressions import computed, option_argument, pasted, texts, value_of
-from workflows.argo_parameters import argo_parameters, gpu_memory_parameter, memory_parameter
+from workflows.argo_parameters import argo_parameters, gpu_cpu_parameter, gpu_memory_parameter, memory_parameter
 from workflows.parameters import CLI_IMAGE, RETRIED, backends, parameter_name
 from workflows.pipeline import STAGES
 
@@ -32,7 +32,8 @@ _NAMES = frozenset(parameter.name for parameter in argo_parameters())
 _WEIGHTS_MEMORY = 1024  # MiB; fetching and converting the models of `embedded` took 403 (measured)
 # Many small threads on a large node only get in each other's way, and one order of additions makes equal results.
 # What is fetched from S3 stays below the volume's limit: beyond it a pod is evicted, and so is its next attempt.
-_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "GHOST_SCRATCH_GB": "60"}
+_THREADS = "OMP_NUM_THREADS"  # torch goes by it, too
+_ENVIRONMENT = {_THREADS: "1", "OPENBLAS_NUM_THREADS": "1", "GHOST_SCRATCH_GB": "60"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Pod:
         secrets: whose keys are its environment, if they are there.
         made_for_gpu: expression that is true if its backend is made for a GPU; "" if it has no such backends.
         on_gpu: expression that is true if it shall run on one; likewise.
+        gpu_cores: expression for its cores with a backend that is made for a GPU; likewise.
     """
 
     name: str
@@ -64,17 +66,19 @@ class Pod:
     secrets: tuple[str, ...] = (S3_SECRET,)
     made_for_gpu: str = ""
     on_gpu: str = ""
+    gpu_cores: str = ""
 
 
 def stage_pod(stage: Stage) -> Pod:
     """The pod that runs one unit of a stage."""
     memory = memory_parameter(stage)
-    amount, made_for_gpu, on_gpu = f"asInt({value_of(memory.name)})", "", ""
+    amount, made_for_gpu, on_gpu, gpu_cores = f"asInt({value_of(memory.name)})", "", "", ""
     found = backends().get(stage.name)
     if found is not None and found.gpu:
         made_for_gpu = f"{value_of(found.parameter)} in {texts(found.gpu)}"
         on_gpu = f"{made_for_gpu} && {value_of(parameter_name(stage, 'device'))} not in {texts(WITHOUT_CUDA)}"
         amount = f"({made_for_gpu} ? asInt({value_of(gpu_memory_parameter(stage).name)}) : {amount})"
+        gpu_cores = f"asFloat({value_of(gpu_cpu_parameter(stage).name)})"
     return Pod(
         name=stage.name,
         image=stage.name,
@@ -85,6 +89,7 @@ def stage_pod(stage: Stage) -> Pod:
         stage=stage,
         made_for_gpu=made_for_gpu,
         on_gpu=on_gpu,
+        gpu_cores=gpu_cores,
     )
 
 
@@ -183,16 +188,23 @@ def _resources_patch(pod: Pod) -> str:
     """What Kubernetes wants as a quantity and Argo takes from a parameter only in a patch: JSON, in readable lines.
 
     A pod whose backend runs on the CPU keeps away from GPUs and from the nodes that are reserved for them. One that got
-    a GPU and cannot use it fails, rather than be at work on the CPU until its deadline.
+    a GPU and cannot use it fails, rather than be at work on the CPU until its deadline. A model that works on the CPU
+    though it is made for a GPU has a thread for each core; beside a GPU the cores are for decoding and writing.
     """
-    cpu = _quantity("cpu", f"asFloat({value_of('cpu')})")
+    cores = f"asFloat({value_of('cpu')})"
+    cpu = _quantity("cpu", f"{pod.made_for_gpu} ? {pod.gpu_cores} : {cores}" if pod.made_for_gpu else cores)
     memory = _quantity("memory", f"{pod.memory} * (asInt(retries) + 1)", unit="Mi")
     gpu = nodes = environment = ""
     if pod.on_gpu:
         gpus = f"asInt({value_of('gpus')})"
         gpu = ",\n    " + _quantity(GPU, f"{pod.on_gpu} ? {gpus} : 0")
-        required = computed(f"{pod.on_gpu} && {gpus} > 0 ? 1 : 0")
-        environment = f',\n  "env": [{{"name": "{REQUIRE_GPU}", "value": "{required}"}}]'
+        has_gpu = f"{pod.on_gpu} && {gpus} > 0"
+        threads = f"{pod.made_for_gpu} && !({has_gpu}) && {pod.gpu_cores} >= 2 ? asInt({pod.gpu_cores}) : 1"
+        variables = {REQUIRE_GPU: f"{has_gpu} ? 1 : 0", _THREADS: threads}
+        entries = ",\n    ".join(
+            f'{{"name": "{name}", "value": "{computed(value)}"}}' for name, value in variables.items()
+        )
+        environment = f',\n  "env": [{entries}]'
         nodes = "".join(
             f',\n "{field}": {computed(f"fromJSON({pod.on_gpu} ? {value_of(name)} : {otherwise})")}'
             for field, name, otherwise in (

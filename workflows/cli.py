@@ -61,7 +61,7 @@ def ghost() -> None:
     type=click.IntRange(1),
     default=None,
     metavar="N",
-    help="Processes at once. [default: one per core, as far as memory allows]",
+    help="Processes at once. [default: one per core that no GPU keeps busy, as far as memory allows]",
 )
 @click.option(
     "--gpus",
@@ -177,9 +177,18 @@ def _one_of(argument: str | None, option: str | None, name: str) -> str:
 def _stages(vis: bool, options: Mapping[str, Any]) -> tuple[Stage, ...]:
     """The stages that take part. Raises UsageError for an option that one of them cannot accept."""
     stages = tuple(stage for stage in pipeline.STAGES if vis or PREVIEW not in stage.writes)
-    for stage in stages:
-        stage.make_options(stage_options(stage, options))
+    chosen = [(stage, stage.make_options(stage_options(stage, options))) for stage in stages]
+    _check_device(str(options.get("device", "auto")), chosen)
     return stages
+
+
+def _check_device(device: str, chosen: Sequence[tuple[Stage, Any]]) -> None:
+    """Raises UsageError for a device that no backend of the run could use. If one could, the others stay on the CPU."""
+    on_gpu = {stage.name: pipeline.gpu_backends(stage) for stage, _ in chosen}
+    if device in ("auto", "cpu") or any(getattr(given, "backend", None) in on_gpu[s.name] for s, given in chosen):
+        return
+    others = ", ".join(f"--{name}-backend {'|'.join(backends)}" for name, backends in on_gpu.items() if backends)
+    raise UsageError(f"--device {device}: the chosen backends run on the CPU only. Others are: {others}.")
 
 
 def _stage_options(context: click.Context, values: Mapping[str, Any], backends: tuple[str, ...]) -> dict[str, Any]:
@@ -375,20 +384,23 @@ def weights_for_run(
 
 @weights.command("check")
 @click.option("--backend", "backends", multiple=True, metavar="[STAGE=]NAME", help="As in the run.")
+@click.option("--quick", is_flag=True, help="Names and sizes alone, without reading the files.")
 @click.pass_context
 def weights_check(
     context: click.Context,
     /,
     backends: tuple[str, ...],
+    quick: bool,
     **values: Any,  # noqa: ANN401 - options of the stages
 ) -> None:
-    """Look whether all that a run with these options needs is there, without a network; exit code 69 if not.
+    """Look whether all that a run with these options needs is there, without the Hub; exit code 69 if not.
 
-    By names and sizes alone, so that it takes no time. Give it the options of the run.
+    Every file is read, and compared with what it is pinned to: gigabytes, a second for each on a local disk. Give it
+    the options of the run.
     """
     from workflows.run_needs import check_models
 
-    check_models(pipeline.STAGES, _stage_options(context, values, backends))
+    check_models(pipeline.STAGES, _stage_options(context, values, backends), quick=quick)
 
 
 @weights.command("list")

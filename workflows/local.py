@@ -21,9 +21,9 @@ from common.artifacts import SCENE, Unit
 from common.errors import ExitCode, GhostError, TemporaryFailure, Terminated, from_os_error
 from common.manifest import failure_key, read_failure, read_manifest
 from common.published import Published
-from common.stage import option_specs
+from common.stage import Stage, option_specs
 from workflows import pipeline
-from workflows.machine import GpuPlaces, model_threads, usable_cores
+from workflows.machine import GpuPlaces, gpus_of, model_threads, usable_cores
 from workflows.unit_process import UnitProcess
 from workflows.units import Request, SceneRun, State, UnitRun, stage_options
 
@@ -64,18 +64,29 @@ class LocalRun:
             raise
 
     def _start_what_can(self) -> None:
-        """Scenes one after the other, and in a scene what is furthest along first: results come early."""
-        for scene in list(self._scenes.values()):
-            progressed = True
-            while progressed and len(self._processes) < self.request.jobs:
-                progressed = False
-                for unit in sorted(scene.units, key=lambda unit: -self.request.stages.index(unit.stage)):
-                    if unit.state is State.WAITING and self._is_ready(scene, unit):
-                        progressed = self._start(scene, unit) or progressed
-            if all(unit.state.over for unit in scene.units):
-                del self._scenes[scene.name]
-            if len(self._processes) >= self.request.jobs:
-                return
+        """Scenes one after the other, and in a scene what is furthest along first: results come early.
+
+        Units that work on a GPU come before all others of all scenes: a process that ends is never given to another
+        unit while a GPU has nothing to do.
+        """
+        request = self.request
+        on_gpu = [stage for stage in request.stages if gpus_of(stage, request.options, request.gpus)]
+        for stages in (on_gpu, request.stages) if on_gpu else (request.stages,):
+            for scene in list(self._scenes.values()):
+                self._start_in(scene, stages)
+                if len(self._processes) >= request.jobs:
+                    return
+
+    def _start_in(self, scene: SceneRun, stages: Sequence[Stage]) -> None:
+        """Starts what can be started of these stages in a scene, as long as there is room."""
+        progressed = True
+        while progressed and len(self._processes) < self.request.jobs:
+            progressed = False
+            for unit in sorted(scene.units, key=lambda unit: -self.request.stages.index(unit.stage)):
+                if unit.stage in stages and unit.state is State.WAITING and self._is_ready(scene, unit):
+                    progressed = self._start(scene, unit) or progressed
+        if all(unit.state.over for unit in scene.units):
+            del self._scenes[scene.name]
 
     def _is_ready(self, scene: SceneRun, unit: UnitRun) -> bool:
         stages = pipeline.upstream(unit.stage, self.request.stages)

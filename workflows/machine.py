@@ -39,17 +39,18 @@ def default_jobs(
 ) -> int:
     """Processes at once: one per core, unless the memory that stages declare does not suffice for that many.
 
-    A GPU that units work on counts as a process that has its own memory set aside; with fewer cores than such GPUs,
-    those are what counts.
+    A GPU that units work on counts as a process with memory and several cores of its own set aside. On what is left,
+    and be it nothing, there is always room for one process beside: it makes what the next units on GPUs need.
     """
     places = {stage: gpus_of(stage, options, gpus) for stage in stages}
     on_gpu = [stage for stage in stages if places[stage]]
     largest = max((unit_memory_gib(stage, options) for stage in on_gpu), default=0.0)
     used = len({gpu for stage in on_gpu for gpu in places[stage]})
     busy = max(1, min(used, int(gib / largest))) if on_gpu else 0
+    spare = cores - busy * max((stage.resources.gpu_cpus for stage in on_gpu), default=0)
     others = [unit_memory_gib(stage, options) for stage in stages if stage not in on_gpu]
     room = int((gib - busy * largest) / max(others, default=1.0))
-    return max(1, busy, min(cores, busy + room))
+    return max(1, busy + min(room, max(1, spare)))
 
 
 def gpus_of(stage: Stage, options: Mapping[str, Any], gpus: Sequence[str]) -> tuple[str, ...]:

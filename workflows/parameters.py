@@ -16,6 +16,9 @@ RETRIED = (*(int(code) for code in ExitCode if code.retry), KILLED)
 IMAGE_PREFIX = "ghost-"
 """How images are called: ghost-sync:TAG, and ghost-sync.sif."""
 
+GPU_SUFFIX = "-gpu"
+"""What the names of those with torch end with: ghost-segment:TAG-gpu, and ghost-segment-gpu.sif."""
+
 CLI_IMAGE = "cli"
 """The image that is no stage's: the whole `ghost` command, which fetches weights and closes a run."""
 
@@ -90,7 +93,7 @@ class Backends:
 
     Attributes:
         parameter: the name of the parameter that chooses one.
-        gpu: those that are made for a GPU: they need torch, and more memory than others.
+        gpu: those that are made for a GPU: they need torch, and more cores and memory than others.
         without_models: those that need no model files.
     """
 

@@ -9,7 +9,7 @@ from workflows.argo_parameters import engine_parameters
 from workflows.parameters import COMMON, Parameter, option_parameters
 from workflows.pipeline import STAGES
 
-_OF_EACH_STAGE = ("memory-", "gpu-memory-")
+_OF_EACH_STAGE = ("memory-", "gpu-cpu-", "gpu-memory-")
 _HEAD = ("| parameter | default | what | stages |", "|---|---|---|---|")
 
 
@@ -19,7 +19,7 @@ def shared_table() -> str:
 
 
 def argo_table() -> str:
-    """What only a run with Argo Workflows takes. Amounts of memory, alike for all stages, are one row for each kind."""
+    """What only a run with Argo Workflows takes. Amounts that each stage has for itself are one row for each kind."""
     rows: list[Parameter] = []
     for parameter in engine_parameters():
         kind = next((kind for kind in _OF_EACH_STAGE if parameter.name.startswith(kind)), None)

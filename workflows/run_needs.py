@@ -10,16 +10,17 @@ import importlib.util
 import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common import harness
+from common import harness, progress
 from common.artifacts import Unit
 from common.errors import GhostError, ModelUnavailable, Terminated
 from common.published import Published
 from common.stage import Stage
 from common.storage.interface import Storage
+from common.weights.contents import damage
 from common.weights.hub_lock import HubModel
 from common.weights.lock import LockedFile, weights_lock
 from common.weights.model_folder import FOLDER
@@ -41,7 +42,9 @@ class Lack:
         backend: which it is asked to use.
         packages: that cannot be imported.
         models: names of files and of folders that are not where the weights are, or not whole.
+        damaged: what is wrong with those that have the right sizes, by name, if that was looked for.
         paths: options that name a model of the user's own, where there is none: "--nlf-model is not given".
+        ways: how to get what these should name.
     """
 
     stage: str
@@ -49,11 +52,14 @@ class Lack:
     packages: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    ways: tuple[str, ...] = ()
+    damaged: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         parts = [
             *([f"{_are(self.packages)} not installed here"] if self.packages else []),
             *([f"{_are(self.models)} not in {_place()}"] if self.models else []),
+            *(f"{name} in {_place()} is not what it has to be ({wrong})" for name, wrong in self.damaged.items()),
             *self.paths,
         ]
         return f"{self.stage} with the backend {self.backend}: {', and '.join(parts)}"
@@ -82,15 +88,31 @@ def check_run(asked: Asked, scenes: Iterable[str], *, force: bool = False) -> No
     )
 
 
-def check_models(stages: Iterable[Stage], options: Mapping[str, Any]) -> None:
+def check_models(stages: Iterable[Stage], options: Mapping[str, Any], *, quick: bool = False) -> None:
     """Looks for the model files alone: other machines have the packages.
+
+    Args:
+        stages: of the run.
+        options: of the run.
+        quick: by names and sizes. Else all that is there is read as well: seconds, where each of a hundred jobs would
+            find a damaged byte by itself, after its time in the queue.
 
     Raises:
         ModelUnavailable, TemporaryFailure, ConfigurationError: as `check_run`.
+        DiskError: a file cannot be read.
     """
     chosen = [(stage, stage.make_options(stage_options(stage, options))) for stage in stages]
-    lacking = [(stage, one, missing_models(stage.weights(one))) for stage, one in chosen]
-    _refuse(Lack(stage.name, one.backend, models=models) for stage, one, models in lacking if models)
+    needed = {stage: stage.weights(one) for stage, one in chosen}
+    missing = {stage: missing_models(names) for stage, names in needed.items()}
+    there = dict.fromkeys(name for stage, names in needed.items() for name in names if name not in missing[stage])
+    looked_into = [] if quick else progress.track(there, total=len(there), label="models", title="checking models")
+    wrong = {name: found for name in looked_into if (found := damage(name))}
+    lacks = [
+        Lack(stage.name, one.backend, models=missing[stage], damaged={n: wrong[n] for n in needed[stage] if n in wrong})
+        for stage, one in chosen
+        if needed[stage]
+    ]
+    _refuse(lack for lack in lacks if lack.models or lack.damaged)
 
 
 def lack_of(stage: Stage, options: Mapping[str, Any]) -> Lack | None:
@@ -98,10 +120,20 @@ def lack_of(stage: Stage, options: Mapping[str, Any]) -> Lack | None:
     chosen = stage.make_options(stage_options(stage, options))
     packages = _missing_packages(stage.model_packages(chosen))
     models = missing_models(stage.weights(chosen))
-    paths = _missing_paths({name: str(getattr(chosen, name)) for name in stage.model_paths(chosen)})
-    if not packages and not models and not paths:
+    missing = [(stage.option_spec(name), str(getattr(chosen, name))) for name in stage.model_paths(chosen)]
+    missing = [(spec, path) for spec, path in missing if not path or not Path(path).expanduser().exists()]
+    if not packages and not models and not missing:
         return None
-    return Lack(stage.name, getattr(chosen, "backend", ""), packages, models, paths)
+    return Lack(
+        stage.name,
+        getattr(chosen, "backend", ""),
+        packages,
+        models,
+        paths=tuple(
+            f"there is no {spec.flag} {path}" if path else f"{spec.flag} is not given" for spec, path in missing
+        ),
+        ways=tuple(spec.way_to_get for spec, _ in missing),
+    )
 
 
 def missing_models(names: Sequence[str]) -> tuple[str, ...]:
@@ -141,15 +173,6 @@ def _missing_packages(distributions: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in names if importlib.util.find_spec(name) is None)
 
 
-def _missing_paths(paths: Mapping[str, str]) -> tuple[str, ...]:
-    flags = {name: "--" + name.replace("_", "-") for name in paths}
-    return tuple(
-        f"there is no {flags[name]} {path}" if path else f"{flags[name]} is not given"
-        for name, path in paths.items()
-        if not path or not Path(path).expanduser().exists()
-    )
-
-
 def _is_up_to_date(asked: Asked, stage: Stage, scene: str) -> bool:
     """Whether a stage has nothing to do in a scene, as far as that can be told without its models."""
     published = Published(asked.output, scene)
@@ -168,7 +191,9 @@ def _refuse(found: Iterable[Lack]) -> None:
     lacking = list(found)
     if lacking:
         steps = ", then ".join(_steps(lacking))
-        raise ModelUnavailable(f"{'; '.join(map(str, lacking))}. {f'Run {steps}.' if steps else 'Name what is there.'}")
+        ways = dict.fromkeys(way for lack in lacking for way in lack.ways)
+        said = ["; ".join(map(str, lacking)), *([f"Run {steps}"] if steps else []), *ways]
+        raise ModelUnavailable(f"{'. '.join(said)}.")
 
 
 def _steps(lacking: Sequence[Lack]) -> list[str]:
@@ -176,11 +201,11 @@ def _steps(lacking: Sequence[Lack]) -> list[str]:
     packages = {name for lack in lacking for name in lack.packages}
     steps = [_GET_PACKAGES] if packages - {"sam2"} else []
     steps += [_GET_SAM2] if "sam2" in packages else []
-    return list(dict.fromkeys([*steps, *(_fetch(lack) for lack in lacking if lack.models)]))
+    return list(dict.fromkeys([*steps, *(_fetch(lack) for lack in lacking if lack.models or lack.damaged)]))
 
 
 def _fetch(lack: Lack) -> str:
-    entries = [weights_lock().find(name) for name in lack.models]
+    entries = [weights_lock().find(name) for name in (*lack.models, *lack.damaged)]
     models = [entry for entry in entries if isinstance(entry, HubModel)]
     command = ["ghost", "weights", "fetch", "--backend", lack.backend]
     if not all(model.is_default for model in models):

@@ -20,8 +20,10 @@ def fetch_for(stages: Iterable[Stage], options: Mapping[str, Any]) -> list[str]:
             `common.weights.commands.fetch`.
     """
     places: list[str] = []
-    for stage in stages:
-        chosen = stage.make_options(stage_options(stage, options))
+    asked = [
+        (stage, stage.make_options(stage_options(stage, options))) for stage in stages
+    ]  # all, before gigabytes come
+    for stage, chosen in asked:
         entries = [weights_lock().find(name) for name in stage.weights(chosen)]
         models = [entry.name for entry in entries if isinstance(entry, HubModel)]
         if models or any(isinstance(entry, LockedFile) for entry in entries):  # optional files nobody can fetch

@@ -14,6 +14,7 @@ from common.stage import Stage, option_specs
 from workflows.parameters import (
     CLI_IMAGE,
     COMMON,
+    GPU_SUFFIX,
     IMAGE_PREFIX,
     KILLED,
     RETRIED,
@@ -57,6 +58,12 @@ _OWN: Mapping[Parameter, _Kind] = {
     Parameter("gpu-partition", "", "The same for jobs with a GPU alone. [default: that of the others]"): _TEXT,
     Parameter("account", "", "Account of all jobs. [default: this job's, else the user's]"): _TEXT,
     Parameter("time", "", "Time limit of each job, as sbatch takes it. [default: the partition's]"): _Kind("time"),
+    Parameter(
+        "cpus", "", "Cores of each unit whose backend is not made for a GPU. [default: what its stage declares]"
+    ): _Kind("integer", 1),
+    Parameter(
+        "gpu-cpus", "", "The same for the others: with too few the GPU waits. [default: what its stage declares]"
+    ): _Kind("integer", 1),
     Parameter("memory", "", "Memory of each unit, in GiB. [default: what its stage and backend declare]"): _Kind(
         "integer", 1
     ),
@@ -65,7 +72,9 @@ _OWN: Mapping[Parameter, _Kind] = {
         "bind", "", "A folder that containers may read, too: where links in DATA_ROOT or an option point to."
     ): _TEXT,
     Parameter("run-root", "", "Folder for lists and logs of runs. [default: OUTPUT_ROOT/_slurm]"): _TEXT,
-    Parameter("sbatch", "", "One more option of sbatch for all jobs: --sbatch=--qos=high."): _TEXT,
+    Parameter(
+        "sbatch", "", "One more option of sbatch for all jobs, which wins over ghost's own: --sbatch=--qos=high."
+    ): _TEXT,
 }
 """What only this driver takes."""
 
@@ -95,6 +104,7 @@ def _constants() -> Iterable[str]:
         "WITHOUT_CUDA": " ".join(WITHOUT_CUDA),
         "REQUIRE_GPU": REQUIRE_GPU,
         "CLI": CLI_IMAGE,
+        "GPU_SUFFIX": GPU_SUFFIX,
         "SMALL_MIB": _SMALL_MIB,
         "NOTICE_S": _NOTICE_S,
     }
@@ -131,6 +141,7 @@ def _backends(stages: Iterable[Stage]) -> Iterable[str]:
     yield _table("WITHOUT_MODELS", {name: " ".join(choices.without_models) for name, choices in found.items()})
     yield _table("GPU_BACKENDS", {stage.name: " ".join(found[stage.name].gpu) for stage in made_for_gpu})
     yield _table("DEVICE_OF", {stage.name: parameter_name(stage, "device") for stage in made_for_gpu})
+    yield _table("GPU_CPUS", {stage.name: str(stage.resources.gpu_cpus) for stage in made_for_gpu})
     yield _table(
         "GPU_MEMORY_MIB", {stage.name: str(round(1024 * stage.resources.gpu_memory_gib)) for stage in made_for_gpu}
     )

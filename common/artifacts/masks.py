@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -144,30 +144,6 @@ class Masks:
         """
         self._check(frame)
         return self._npz.read(entry_name(frame))
-
-    def crop(self, frame: int, person: int, box: Sequence[int] | npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.bool_]:
-        """Where a person is within a box; inflates no further than the box's lower edge, keeps its rows only.
-
-        Args:
-            frame: index in the video.
-            person: local id.
-            box: inclusive pixels (x1, y1, x2, y2); what lies outside the image is False.
-
-        Returns:
-            (y2 - y1 + 1, x2 - x1 + 1) bool.
-
-        Raises:
-            BadInput: as in `labels`, except that the checksum is not looked at.
-        """
-        x1, y1, x2, y2 = (int(edge) for edge in box)
-        inside = np.zeros((max(y2 - y1 + 1, 0), max(x2 - x1 + 1, 0)), bool)
-        left, right = max(x1, 0), min(x2 + 1, self.width)
-        top, bottom = max(y1, 0), min(y2 + 1, self.height)
-        self._check(frame)
-        if left < right and top < bottom:
-            rows = self._npz.read_rows(entry_name(frame), top, bottom)
-            inside[top - y1 : bottom - y1, left - x1 : right - x1] = rows[:, left:right] == person
-        return inside
 
     def _check(self, frame: int) -> None:
         name = entry_name(frame)

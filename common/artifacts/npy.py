@@ -27,7 +27,6 @@ DAMAGE = (cast("type[Exception]", zlib_ng.error), ValueError, EOFError)
 
 _RAW_DEFLATE = -15  # window bits: no zlib header, as zip wants it
 _CHUNK = 1 << 26  # what one call of the compressor gets; keeps sizes far below what C integers hold
-_SKIP = 1 << 18  # inflated at a time when bytes are passed over; measured: 2^17 to 2^18 is the fastest
 _FIRST_READ = 1 << 16  # nearly every label image fits in whole
 _READ = 1 << 20  # later reads; the inflater copies what it leaves over, so they are not large
 _MAX_HEADER = 10_000  # what numpy itself accepts without trusting the file
@@ -131,15 +130,6 @@ class Stream:
             parts.append(part)
             count -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def skip(self, count: int) -> None:
-        """Passes over `count` bytes; errors as in `take`."""
-        if self._inflate is None:
-            self._left -= count
-            self._file.seek(count, io.SEEK_CUR)
-            return
-        while count:
-            count -= len(self.take(min(count, _SKIP)))
 
     def _read(self, count: int) -> bytes:
         data = self._file.read(count) if count <= self._left else b""

@@ -9,7 +9,6 @@ are fixed: equal arrays give equal bytes.
 from __future__ import annotations
 
 import io
-import math
 import struct
 import types
 import zipfile
@@ -121,7 +120,7 @@ class NpzWriter:
 
 
 class NpzReader:
-    """Reads single arrays, or rows of them, out of an npz archive that may come from strangers.
+    """Reads single arrays out of an npz archive that may come from strangers.
 
     Whatever is wrong with the archive is a BadInput that names it; an OSError is about the disk.
     """
@@ -178,27 +177,6 @@ class NpzReader:
         if crc != self._members[name].CRC:
             raise self._damaged(name, "its checksum differs")
         return np.ndarray(header.shape, header.dtype, payload, order="F" if header.fortran else "C")
-
-    def read_rows(self, name: str, start: int, stop: int) -> npt.NDArray[Any]:
-        """Rows start..stop-1 of the first axis; inflates no further, so the CRC-32 is not checked. Read-only.
-
-        Raises:
-            ValueError: rows outside the array.
-            BadInput: as in `read`; a Fortran-ordered array, which has no rows side by side.
-        """
-        stream = self._stream(name)
-        header = self._header(name, stream)
-        if header.fortran or not header.shape:
-            raise self._damaged(name, "rows can be read of C-ordered arrays only")
-        if not 0 <= start <= stop <= header.shape[0]:
-            raise ValueError(f"{self.path}: {name}: rows {start}..{stop} of {header.shape[0]}")
-        row = math.prod(header.shape[1:]) * header.dtype.itemsize
-        try:
-            stream.skip(start * row)
-        except DAMAGE as error:
-            raise self._damaged(name, str(error)) from error
-        payload = self._take(name, stream, (stop - start) * row)
-        return np.ndarray((stop - start, *header.shape[1:]), header.dtype, payload)
 
     def _stream(self, name: str) -> Stream:
         member = self._members.get(name)

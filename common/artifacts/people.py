@@ -19,14 +19,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.artifacts.class_names import PERSON, is_person
 from common.artifacts.contract import check_person, place
 from common.artifacts.json_files import read_json, write_json
 from common.artifacts.label_geometry import PeopleInFrame
 from common.artifacts.masks import entry_name
 from common.errors import BadInput
-
-PERSON = "person"
-"""The class whose instances have bodies; others are what the user's prompt named beside it."""
 
 _FILE = re.compile(r"mask_(\d{6,})\.json")
 
@@ -40,7 +38,7 @@ class PersonLabel:
         box: inclusive pixels (x1, y1, x2, y2) of the mask.
         area: pixels of the mask; None in files of the original, which does not say.
         score: of the detection, in the detector's unit; None where the person was tracked but not detected.
-        class_name: what it is: PERSON, or another word of the prompt.
+        class_name: what it is: PERSON, or another phrase of the prompt.
     """
 
     person: int
@@ -107,8 +105,8 @@ class PeopleTable:
         return self._rows(self.person == person)
 
     def persons(self) -> PeopleTable:
-        """The rows of those who are persons, without other things that were asked for."""
-        others = [person for person in self.people if self.class_name(person) != PERSON]
+        """The rows of those who are persons, without other things that were asked for; see `is_person`."""
+        others = [person for person in self.people if not is_person(self.class_name(person))]
         return self._rows(~np.isin(self.person, others)) if others else self
 
     def _rows(self, rows: npt.NDArray[np.bool_]) -> PeopleTable:

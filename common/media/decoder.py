@@ -56,7 +56,6 @@ def decode_indices(
     *,
     tally: Tally,
     threads: int = 1,
-    only_keys: bool = False,
 ) -> Generator[tuple[int, VideoFrame, bool], None, None]:
     """Index in the table, frame, and whether it is damaged; ascending, not upright, not converted.
 
@@ -66,7 +65,6 @@ def decode_indices(
         wanted: (m,) increasing indices into the table.
         tally: counts what is delivered.
         threads: slice threads of the decoder.
-        only_keys: all wanted frames are key frames, and no others shall be decoded.
 
     Raises:
         BadInput: the file cannot be opened, or not a single frame of it can be decoded.
@@ -75,7 +73,7 @@ def decode_indices(
         return
     with open_video(path, threads=threads) as (container, stream):
         reader = _Reader(path, container, stream, table, tally)
-        frames = reader.keys() if only_keys else reader.positioned(int(wanted[0]))
+        frames = reader.positioned(int(wanted[0]))
         position = 0
         while position < len(wanted):
             found = next(frames, None)
@@ -92,7 +90,7 @@ def decode_indices(
                 tally.delivered += 1
                 tally.corrupt += corrupt
                 yield index, frame, corrupt
-            if not only_keys and position < len(wanted):
+            if position < len(wanted):
                 target = int(wanted[position])
                 # Only from here, for a seek may land before the frame that is at hand
                 if table.key_at_or_before(target) > index + _REORDER:
@@ -111,10 +109,6 @@ class _Reader:
         self._path, self._container, self._stream = path, container, stream
         self._table, self._tally = table, tally
         self.anything = False
-
-    def keys(self) -> Iterator[_Matched]:
-        """All key frames, and nothing else decoded."""
-        return self._matched(self._decoded_keys(), expected=0)
 
     def positioned(self, index: int) -> Iterator[_Matched]:
         """Frames from the key frame at or before `index` on.
@@ -170,18 +164,6 @@ class _Reader:
     def _decoded(self) -> Iterator[VideoFrame]:
         for packet in self._packets():  # the last one is empty and flushes the decoder
             yield from self._frames_of(packet)
-
-    def _decoded_keys(self) -> Iterator[VideoFrame]:
-        """Each key frame by itself.
-
-        The decoder's own `skip_frame = NONKEY` is no substitute: it gives the key frames of open GOPs in
-        reverse order and decodes all of VP9 (PyAV 18.1 with FFmpeg 8.1).
-        """
-        for packet in self._packets():
-            if packet is not None and packet.is_keyframe and packet.size:
-                yield from self._frames_of(packet)
-                yield from self._frames_of(None)
-                self._stream.codec_context.flush_buffers()
 
     def _packets(self) -> Iterator[Packet[VideoStream] | None]:
         try:

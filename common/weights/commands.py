@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 from common.errors import ModelUnavailable, UsageError
 from common.storage.interface import Storage
+from common.weights.contents import is_stored_file
 from common.weights.fetch import fetch_files
 from common.weights.hub_fetch import fetch_models
 from common.weights.hub_lock import HubModel, OptionalFile, write_model
@@ -83,7 +83,7 @@ def fetch(backend: str | None = None, models: Sequence[str] = ()) -> list[str]:
     if elsewhere is None:
         places = [*fetch_files(lock, files, root()), *fetch_models(chosen, root())]
         return [str(place) for place in places]
-    missing = [file for file in files if not _is_stored(file, elsewhere)]
+    missing = [file for file in files if not is_stored_file(file, elsewhere)]
     with tempfile.TemporaryDirectory(prefix="ghost-weights-") as folder:
         for file, path in zip(missing, fetch_files(lock, missing, Path(folder)), strict=True):
             elsewhere.write(file.file, path.read_bytes())
@@ -126,12 +126,6 @@ def pin(backend: str | None = None, models: Sequence[str] = ()) -> list[dict[str
             )
         entries.append(write_model(model if found is None else with_pin(model, found)))
     return entries
-
-
-def _is_stored(file: LockedFile, elsewhere: Storage) -> bool:
-    """Whether a file lies there byte for byte: fetching again is what mends a damaged one."""
-    content = elsewhere.read(file.file) if elsewhere.size(file.file) == file.size else None
-    return content is not None and hashlib.sha256(content).hexdigest() == file.sha256
 
 
 def _file_row(file: LockedFile, elsewhere: Storage | None) -> Row:

@@ -45,9 +45,9 @@ class Stated:
         return sha256 == self.sha256 if self.sha256 is not None else blob == self.blob
 
 
-def is_offline() -> bool:
-    """Whether the environment forbids to ask the Hub."""
-    return any(os.environ.get(name, "").upper() in _YES for name in OFFLINE)
+def forbidden_by() -> str:
+    """The variables of the environment that forbid to ask the Hub, in words; "" if none does."""
+    return " and ".join(name for name in OFFLINE if os.environ.get(name, "").upper() in _YES)
 
 
 def describe(model: HubModel, revision: str | None) -> tuple[str, dict[str, Stated]]:
@@ -157,7 +157,8 @@ def _explain(error: Exception, model: HubModel) -> GhostError:
     if isinstance(error, errors.HfHubHTTPError):
         return _refusal(error.response.status_code, model, reason)
     if isinstance(error, errors.OfflineModeIsEnabled):
-        return ModelUnavailable(f"{model}: the Hub is not asked: the environment forbids it. Unset {OFFLINE[0]}.")
+        names = forbidden_by() or OFFLINE[0]
+        return ModelUnavailable(f"{model}: the Hub is not asked: the environment forbids it. Unset {names}.")
     if isinstance(error, (errors.FileMetadataError, httpx.UnsupportedProtocol, httpx.InvalidURL, ValueError)):
         return ConfigurationError(f"{model}: what answers is no Hub ({reason.rstrip('.')}). Check {ENDPOINT}.")
     is_network = isinstance(error, (ConnectionError, TimeoutError))

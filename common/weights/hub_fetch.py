@@ -18,7 +18,7 @@ from common.weights import hub
 from common.weights.exclusive import exclusively
 from common.weights.hub_lock import HubModel
 from common.weights.hub_version import Version
-from common.weights.model_folder import FOLDER, inspect, way_to_get
+from common.weights.model_folder import FOLDER, inspect, way_to_copy
 from common.weights.pins import PINS, Pin, pin_of, read_pins, record_of, render
 
 _LOG = logging.getLogger("ghost.weights")
@@ -76,7 +76,7 @@ def bring(model: HubModel, recorded: Mapping[str, Pin], folder: Path, *, attempt
     pin = pin_of(model, recorded)
     if pin is not None and inspect(folder, pin.files).are_none:
         return pin
-    if hub.is_offline():
+    if hub.forbidden_by():
         raise ModelUnavailable(_offline(model, pin, folder))
     record = record_of(model, recorded)
     revision = model.revision or (record.revision if record else None)
@@ -99,6 +99,6 @@ def _offline(model: HubModel, pin: Pin | None, folder: Path) -> str:
     else:
         problem = str(inspect(folder, pin.files))
     return (
-        f"{model.name} at {folder}: {problem}. The environment forbids to ask the Hub ({hub.OFFLINE[0]}). "
-        f"{way_to_get(folder.name, str(folder.parent.parent))}"
+        f"{model.name} at {folder}: {problem}. The environment forbids to ask the Hub: unset {hub.forbidden_by()} and "
+        f"run again; on a machine without a network {way_to_copy(folder.name, str(folder.parent.parent))}"
     )

@@ -17,7 +17,7 @@ from common.weights import hub
 from common.weights.exclusive import ATTEMPT
 from common.weights.hub import Stated
 from common.weights.hub_lock import HubFile, HubModel
-from common.weights.model_folder import is_file
+from common.weights.model_folder import matches
 from common.weights.pins import PINS, Pin
 
 _LOG = logging.getLogger("ghost.weights")
@@ -83,7 +83,7 @@ class Version:
         """What a file is that is there already; None if it is not there, or not what it has to be."""
         pinned, stated = self.pinned(path), self.stated[path]
         if pinned is not None:
-            return pinned if is_file(candidate, pinned) else None
+            return pinned if matches(candidate, pinned) else None
         if not candidate.is_file() or candidate.stat().st_size != stated.size:
             return None
         sha256, blob = _digests(candidate)

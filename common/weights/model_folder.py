@@ -9,6 +9,7 @@ from pathlib import Path
 from common import fingerprint
 from common.errors import from_os_error
 from common.weights.hub_lock import HubFile
+from common.weights.lock import LockedFile
 from common.weights.pins import PINS
 
 FOLDER = "models"
@@ -51,7 +52,7 @@ def inspect(folder: Path, files: Mapping[str, HubFile]) -> Findings:
     Raises:
         DiskError, TemporaryFailure: it cannot be read.
     """
-    wrong = [path for path, file in files.items() if not is_file(folder / path, file)]
+    wrong = [path for path, file in files.items() if not matches(folder / path, file)]
     try:
         found = [path for path in folder.rglob("*") if path.suffix in _READ_BY_LOADERS and path.is_file()]
     except OSError as error:
@@ -64,8 +65,12 @@ def inspect(folder: Path, files: Mapping[str, HubFile]) -> Findings:
     )
 
 
-def is_file(candidate: Path, file: HubFile) -> bool:
-    """Whether a file is there, with the size and the digest that it has to have."""
+def matches(candidate: Path, file: HubFile | LockedFile) -> bool:
+    """Whether a file is there, with the size and the digest that the lock file, or a pin, gives for it.
+
+    Raises:
+        DiskError, TemporaryFailure: it cannot be read.
+    """
     try:
         return candidate.stat().st_size == file.size and fingerprint.of_file(candidate) == file.sha256
     except (FileNotFoundError, NotADirectoryError):
@@ -78,6 +83,10 @@ def way_to_get(name: str, place: str) -> str:
     """What to do about a model that is not there, for messages."""
     return (
         f"Run `ghost weights fetch --model {name}` (`ghost weights for-run`, with the options of the run, fetches all "
-        f"that it needs); for a machine without a network run it elsewhere, and copy {FOLDER}/{name} and {PINS} from "
-        f"there to {place}."
+        f"that it needs); on a machine without a network {way_to_copy(name, place)}"
     )
+
+
+def way_to_copy(name: str, place: str) -> str:
+    """What to do about a model on a machine that cannot fetch it: the rest of a sentence that speaks of one."""
+    return f"copy {FOLDER}/{name} and {PINS} to {place} from one that has fetched them."

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from common import fingerprint
-from common.errors import BadInput, ConfigurationError, ModelUnavailable, UsageError, from_os_error
+from common.errors import BadInput, ConfigurationError, ModelUnavailable, UsageError
 from common.storage.interface import Storage, StoredFile
 from common.storage.open import open_storage
 from common.weights.hub_lock import HubFile, HubModel, OptionalFile
 from common.weights.lock import LockedFile, weights_lock
-from common.weights.model_folder import FOLDER, inspect, way_to_get
+from common.weights.model_folder import FOLDER, inspect, matches, way_to_get
 from common.weights.pins import PINS, Pin, parse, pin_of, read_pins
 
 VARIABLE = "GHOST_WEIGHTS"  # --weights sets it for a process and its children
@@ -67,7 +67,7 @@ def path(name: str) -> Path:
     else:
         found = elsewhere.localize(file.file) if elsewhere.size(file.file) is not None else None
         place = f"{elsewhere.uri}/{file.file}"
-    if found is None or not matches(file, found):
+    if found is None or not matches(found, file):
         state = "is damaged" if found is not None and found.exists() else "is missing"
         advice = f"Run `ghost weights fetch --backend {file.backends[0]}`."
         raise ModelUnavailable(f"the weights of {name} at {place}: the file {state}. {advice}")
@@ -138,17 +138,7 @@ def recorded_pins(elsewhere: Storage | None) -> dict[str, Pin]:
 
 def is_verified(file: LockedFile, folder: Path) -> bool:
     """Whether the file lies below `folder` with the size and the digest of the lock file."""
-    return matches(file, folder / file.file)
-
-
-def matches(file: LockedFile, candidate: Path) -> bool:
-    """Whether `candidate` has the size and the digest that the lock file gives for a file."""
-    try:
-        return candidate.stat().st_size == file.size and fingerprint.of_file(candidate) == file.sha256
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise from_os_error(error) from error
+    return matches(folder / file.file, file)
 
 
 def stored_files(model: str, files: Mapping[str, HubFile]) -> list[StoredFile]:

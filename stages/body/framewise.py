@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from common.ahead import Ahead
 from common.artifacts.bodies import PersonBody
+from common.device_names import RanOn
 from common.errors import ModelUnavailable
 from common.media.decode import Frame
 from stages.body.backends import OUT_OF_MEMORY, BodyEstimate, FrameBodyModel, PeopleInFrame
@@ -147,6 +148,11 @@ class FramewiseEstimator:
     def gpu(self) -> tuple[str, int]:
         """Name and most bytes taken of the GPU that a process of its own has used; "" if this process has."""
         return self._model.gpu
+
+    @property
+    def ran_on(self) -> RanOn:
+        """Device and precision of the model."""
+        return self._model.ran_on
 
     @property
     def remark(self) -> str:

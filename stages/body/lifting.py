@@ -31,7 +31,7 @@ _HEAD = list(range(11))
 
 _DEPTH_SIGMA = 0.10  # metres along the ray: what is left of BlazePose's error on the demo when the rays are right
 _BONE_SIGMA = 0.04  # metres: how far its median bone lengths are from the reference's on the demo (10-80 mm)
-_MIN_FRAMES = 5  # chosen by hand: a bone seen less often has no length
+_MIN_FRAMES = 5  # by hand: a bone seen less often has no length; a count, as the median of a constant takes samples
 _CONFIDENT = 0.5  # of both ends, for a bone to be measured
 _ROUNDS = 6  # Gauss-Newton; the largest change is below 1 mm after four on the demo
 _MAX_STEP = 0.1  # metres per round; a bone across the view has no gradient along the ray

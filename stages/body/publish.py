@@ -13,6 +13,7 @@ from common.artifacts import bodies as bodies_artifact
 from common.artifacts import frames as frames_artifact
 from common.artifacts import landmarks as landmarks_artifact
 from common.artifacts import people as people_artifact
+from common.artifacts.class_names import no_bodies
 from common.artifacts.masks import Masks
 from common.media.decode import Frame, read_frames
 from common.models import calls
@@ -57,10 +58,13 @@ def estimate_video(workspace: Workspace, options: Options) -> None:
         stream = read_frames(workspace.recording(), table, wanted, size=size)
         return workspace.track(stream, total=len(wanted))
 
+    everything = people_artifact.load_tracks(workspace.input(PEOPLE))
+    if things := no_bodies(map(everything.class_name, everything.people)):
+        workspace.warn(f"{workspace.video}: segment has found {things}")
     with Masks.open(workspace.input(MASKS)) as masks:
         clip = make_clip(
             table.seconds,
-            people_artifact.load_tracks(workspace.input(PEOPLE)).persons(),
+            everything.persons(),
             masks,
             landmarks=None if landmarks is None else landmarks_artifact.load(landmarks),
             intrinsics=None if intrinsics is None else np.array(intrinsics),
@@ -76,7 +80,7 @@ def estimate_video(workspace: Workspace, options: Options) -> None:
     if isinstance(estimator, FramewiseEstimator):
         workspace.found["model"] = estimator.identity[:12]  # of what the manifest's key does not know
         workspace.found |= estimator.about
-        workspace.gpu = estimator.gpu
+        workspace.gpu, workspace.ran_on = estimator.gpu, estimator.ran_on
     workspace.found["bodies"] = sum(len(body) for body in bodies.values())
     residual = np.concatenate([reprojection_px(body) for body in bodies.values()] or [np.empty(0)])
     if np.isfinite(residual).any():

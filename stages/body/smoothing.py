@@ -19,14 +19,14 @@ from common.artifacts.body_projection import project_keypoints
 from common.skeletons import HIPS
 
 WINDOW = 0.15
-"""Half-width in seconds, chosen by hand: 3 Hz passes at 93 %, 5 Hz at 65 %, 7 Hz at 21 % (at 30 and at 60 fps)."""
+"""Half-width in seconds, chosen by hand: 3 Hz passes at 93 %, 5 Hz at 65 %, 7 Hz at 21 % (from 24 to 240 fps)."""
 
 MAX_WINDOW = 0.35
 """Half-width in seconds beyond which nothing is smoothed, chosen by hand: 1.3 Hz pass at 93 %, a brisk walk's 2 Hz at
 65 %, and what is faster would go with the jitter."""
 
 _INTERVALS = 2.5  # half-width in sampling intervals from which five samples lie well within the window
-_MIN_NEIGHBOURS = 5  # a parabola through three or four points smooths nothing
+_MIN_NEIGHBOURS = 5  # a count: a parabola through three or four points smooths nothing
 _ROBUST_ROUNDS = 2
 _AT_ONCE = 4  # keypoints, to bound memory; chosen by hand
 _BISQUARE = 6.0  # Cleveland's: residuals beyond six times the typical one do not count

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from common.artifacts import BODIES, FRAMES, LANDMARKS, MASKS, PEOPLE, SCENE
-from common.device_names import DEVICE_FORM, DEVICE_PATTERN, may_use_cuda
+from common.device_names import DEVICE_FORM, DEVICE_PATTERN, may_use_cuda, note_cpu_only
 from common.stage import Resources, Stage, Unit, option
 
 if TYPE_CHECKING:
@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 
 
 BACKENDS = ("embedded", "sam3d-body", "nlf", "fake")
+_ON_CPU = ("embedded", "fake")
+GET_SAM3D = (
+    "SAM 3D Body runs the official code, which no registry has: git clone github.com/facebookresearch/sam-3d-body, and "
+    "name the folder with --sam3d-path"
+)
+GET_NLF = (
+    "Download nlf_l_multi_0.3.2.torchscript from the releases of isarandi/nlf on GitHub (weights for non-commercial "
+    "research only) and give its path as --nlf-model"
+)
 
 
 @dataclass(frozen=True)
@@ -32,12 +41,12 @@ class Options:
         help="Publish the mesh too: mhr (sam3d-body), or smpl (nlf; sam3d-body with MHR's map).",
         choices=("none", "mhr", "smpl"),
     )
-    sam3d_path: str = option("", help="sam3d-body: the checkout of facebookresearch/sam-3d-body.")
+    sam3d_path: str = option("", help="sam3d-body: the checkout of facebookresearch/sam-3d-body.", get=GET_SAM3D)
     sam3d_mode: str = option("body", help="sam3d-body: body, or full with the hands refined.", choices=("body", "full"))
     sam3d_python: str = option(
         "", help="sam3d-body: the Python in whose environment the checkout works; empty: ghost's own."
     )
-    nlf_model: str = option("", help="nlf: its TorchScript file, such as nlf_l_multi_0.3.2.torchscript.")
+    nlf_model: str = option("", help="nlf: its TorchScript file, such as nlf_l_multi_0.3.2.torchscript.", get=GET_NLF)
     nlf_augmentations: int = option(1, help="nlf: variants of each crop that it averages over.", minimum=1)
     device: str = option(
         "auto",
@@ -45,6 +54,13 @@ class Options:
         pattern=DEVICE_PATTERN,
         form=DEVICE_FORM,
     )
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for a mesh that the backend does not have."""
+        from common.errors import UsageError
+
+        if self.backend == "nlf" and self.vertices == "mhr":
+            raise UsageError("--vertices mhr: NLF has the mesh of SMPL only. Use --vertices smpl or none.")
 
 
 def weights(options: Options) -> tuple[str, ...]:
@@ -82,6 +98,8 @@ def run(workspace: Workspace, options: Options) -> None:
     """Estimates every tracked person's body and publishes one file per person."""
     from stages.body.publish import estimate_video
 
+    if options.backend in _ON_CPU:
+        note_cpu_only("body", options.backend, options.device)
     estimate_video(workspace, options)
 
 
@@ -101,6 +119,8 @@ STAGE = Stage(
     without_effect=without_effect,
     model_paths=model_paths,
     model_packages=model_packages,
-    resources=Resources(cpus=1, memory_gib=1.0, gpu=True),
+    # gpu_cpus: decoding and masks (a thread ahead), the model (of sam3d-body a process of its own), and who asks it.
+    # Counted, not measured.
+    resources=Resources(cpus=1, memory_gib=1.0, gpu=True, gpu_cpus=3),
     packages=("ai-edge-litert", "av", "numpy", "opencv-python-headless"),
 )

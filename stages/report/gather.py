@@ -46,7 +46,7 @@ class VideoEvidence:
         video: its id.
         entry: from scene.json; None without one.
         frames: time table and properties.
-        people: everybody in all frames.
+        people: everybody in all frames, without other things that were asked for.
         tracks: what the bodies say, by local id; empty without bodies.
         masks: path of mask_data.npz.
         bodies: path of body_data.
@@ -224,7 +224,7 @@ class _Reader:
             video=video,
             entry=entry,
             frames=self.load(find(FRAMES, video), frames_artifact.load),
-            people=self.load(find(PEOPLE, video), people.load_tracks),
+            people=self.load(find(PEOPLE, video), lambda path: people.load_tracks(path).persons()),
             tracks=tracks or {},
             masks=find(MASKS, video),
             bodies=folder if tracks else None,

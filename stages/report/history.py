@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from common.manifest import FOLDER, Failure, Manifest, unit_name
 from common.published import Published
-
-ORDER = ("ingest", "frames", "segment", "body", "sync", "preview")
-"""In which order stages are shown; others follow by name."""
 
 WITHOUT_RECORDINGS = ("sync",)
 """Stages that do not take --data-root."""
@@ -18,7 +15,7 @@ WITHOUT_RECORDINGS = ("sync",)
 
 @dataclass(frozen=True)
 class History:
-    """The records of a scene, in the order of stages, then videos.
+    """The records of a scene: every stage after those whose results it read, then by stage and video.
 
     Attributes:
         manifests: of finished units, outdated ones included.
@@ -62,18 +59,30 @@ def read_history(published: Published, *, leave_out: str) -> History:
         leave_out: the stage that asks; its own past is no part of what it shows.
     """
     manifests, failures = [], []
-    for stage in sorted((s for s in published.stages() if s != leave_out), key=rank):
+    for stage in (s for s in published.stages() if s != leave_out):
         folder = f"{published.scene}/{FOLDER}/{stage}/"
         manifests += [m for v in _units(published, folder) if (m := published.manifest(stage, v)) is not None]
         failed = _units(published, f"{folder}failed/")
         failures += [f for v in failed if (f := published.failure(stage, v)) is not None]
     outdated = {(m.stage, m.video) for m in manifests if not published.is_current(m.stage, m.video)}
-    return History(tuple(manifests), frozenset(outdated), tuple(failures))
+    depths = lineage(manifests)
+
+    def place(record: Manifest | Failure) -> tuple[bool, int, str]:  # what never succeeded is the last that was tried
+        return record.stage not in depths, depths.get(record.stage, 0), record.stage
+
+    return History(tuple(sorted(manifests, key=place)), frozenset(outdated), tuple(sorted(failures, key=place)))
 
 
-def rank(stage: str) -> tuple[int, str]:
-    """A key to sort stages by."""
-    return (ORDER.index(stage) if stage in ORDER else len(ORDER), stage)
+def lineage(manifests: Iterable[Manifest]) -> dict[str, int]:
+    """How many stages, at most, one after the other, made what each stage read: 0 for the first of the pipeline."""
+    read: dict[str, set[str]] = {}
+    for manifest in manifests:
+        producers = {producer.partition("/")[0] for producer in manifest.inputs if "/" in producer}
+        read.setdefault(manifest.stage, set()).update(producers)
+    depths = dict.fromkeys(read, 0)
+    for _ in read:  # no chain is longer than there are stages; records that name each other in a circle end, too
+        depths = {stage: max((1 + depths[p] for p in read[stage] if p in depths), default=0) for stage in read}
+    return depths
 
 
 def _units(published: Published, folder: str) -> list[str | None]:

@@ -17,6 +17,7 @@ from common.artifacts import FRAMES, LANDMARKS, MASKS, PEOPLE
 from common.artifacts import frames as frames_artifact
 from common.artifacts import landmarks as landmarks_artifact
 from common.artifacts import people as people_artifact
+from common.artifacts.class_names import PERSON, is_person, no_bodies
 from common.artifacts.label_geometry import people_in
 from common.artifacts.masks import MaskWriter
 from common.artifacts.npy import Entry
@@ -101,6 +102,7 @@ def publish(workspace: Workspace, segmenter: VideoSegmenter) -> None:
         if segmenter.gives_landmarks:
             rows.save(workspace.output(LANDMARKS))
     workspace.counts |= calls.counted()
+    workspace.ran_on = segmenter.ran_on
     workspace.found |= count_classes(people.values())
     tally = stream.tally
     if tally.missing or tally.corrupt:
@@ -112,6 +114,8 @@ def publish(workspace: Workspace, segmenter: VideoSegmenter) -> None:
         workspace.warnings.append(segmenter.remark)
     if not people:
         workspace.warn(f"{workspace.video}: nobody was found in {len(table)} frames.")
+    if things := no_bodies(people.values()):
+        workspace.warn(f"{workspace.video}: found were {things}")
 
 
 def packed_in_order(
@@ -155,9 +159,13 @@ def describe(result: TrackFrame) -> people_artifact.FramePeople:
 
 
 def count_classes(class_names: Iterable[str]) -> dict[str, int]:
-    """How many there are of each kind, for the manifest: {"people": 3, "bicycle": 1}; people even if there are none."""
+    """How many there are of each kind, for the manifest: {"people": 3, "bicycle": 1}; people even if there are none.
+
+    Whoever was asked for as something else than a "person" is one of the people, and counted by that phrase, too.
+    """
     counts = Counter(class_names)
-    return {"people": counts.pop(people_artifact.PERSON, 0), **dict(sorted(counts.items()))}
+    people = sum(count for name, count in counts.items() if is_person(name))
+    return {"people": people, **{name: counts[name] for name in sorted(counts) if name not in (PERSON, "people")}}
 
 
 class LandmarkRows:

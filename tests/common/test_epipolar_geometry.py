@@ -6,14 +6,7 @@ import cv2
 import numpy as np
 
 from common.cameras import Camera, camera_centre, normalised_rays, project
-from common.epipolar_geometry import (
-    essential_matrix,
-    fundamental_matrix,
-    plane_angles,
-    plane_pencil,
-    sampson_distance,
-    world_directions,
-)
+from common.epipolar_geometry import plane_angles, plane_pencil, world_directions
 
 LENS = np.array([[1500.0, 0, 960], [0, 1480, 540], [0, 0, 1]])
 POINTS = np.random.default_rng(0).uniform(-1, 1, (100, 3))
@@ -27,33 +20,6 @@ def pose(rotation: tuple[float, float, float], translation: tuple[float, float, 
 
 A = Camera(LENS, pose((0.1, 0.9, -0.1), (0.2, 0.3, 4.0)), (-0.1, 0.05, 0.001, 0.0))
 B = Camera(LENS, pose((-0.2, -0.6, 0.1), (-0.4, 0.1, 5.0)))
-
-
-def homogeneous(points: np.ndarray) -> np.ndarray:
-    return np.concatenate([points, np.ones((len(points), 1))], axis=1)
-
-
-def test_rays_of_one_point_obey_the_essential_matrix_and_pixels_the_fundamental_matrix() -> None:
-    a, b = normalised_rays(A, project(A, POINTS)), normalised_rays(B, project(B, POINTS))
-    rays = np.einsum("ni,ij,nj->n", homogeneous(b), essential_matrix(A, B), homogeneous(a))
-    assert np.abs(rays).max() < 1e-9
-    straight = Camera(A.intrinsics, A.camera_T_world)
-    pixels = np.einsum(
-        "ni,ij,nj->n",
-        homogeneous(project(B, POINTS)),
-        fundamental_matrix(straight, B),
-        homogeneous(project(straight, POINTS)),
-    )
-    assert np.abs(pixels).max() < 1e-9
-
-
-def test_sampson_distance_is_half_the_way_that_a_point_must_go_where_both_cameras_go_alike() -> None:
-    beside = Camera(LENS, pose((0, 0, 0), (-1.0, 0, 0)))  # epipolar lines are rows
-    at = Camera(LENS, np.eye(4))
-    a, b = np.array([[0.1, 0.2]]), np.array([[-0.3, 0.203]])
-    distance = sampson_distance(essential_matrix(at, beside), a, b)
-    # one of two equal corrections is 0.0015, both together sqrt(2) times that
-    assert abs(distance[0] - 0.003 / np.sqrt(2)) < 1e-9
 
 
 def test_both_cameras_say_the_same_plane_of_a_point_and_it_is_the_plane_of_the_three() -> None:

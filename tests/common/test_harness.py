@@ -12,6 +12,7 @@ import pytest
 
 from common import fingerprint, harness
 from common.artifacts import FRAMES, MASKS, PEOPLE, SCENE, SYNCHRONIZATION
+from common.device_names import RanOn
 from common.errors import (
     BadInput,
     DiskError,
@@ -84,15 +85,57 @@ def test_the_manifest_says_what_made_the_result_and_what_it_cost(finished: Bench
 
 
 def test_the_manifest_names_the_gpu_that_was_used(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    cuda = SimpleNamespace(
-        is_initialized=lambda: True, get_device_name=lambda: "A GPU", max_memory_allocated=lambda: 3 << 30
-    )
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    use_two_gpus(monkeypatch)
     record = bench.execute(LISTING).manifest.record
-    assert (record.gpu, record.gpu_peak) == ("A GPU", 3 << 30)
+    assert (record.gpu, record.gpu_peak) == ("Current GPU", 3 << 30)
     monkeypatch.delitem(sys.modules, "torch")
     record = bench.execute(LISTING, force=True).manifest.record
     assert (record.gpu, record.gpu_peak) == ("", 0)
+
+
+def use_two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A torch that knows a current GPU and another one."""
+    cuda = SimpleNamespace(
+        is_initialized=lambda: True,
+        get_device_name=lambda device=None: {None: "Current GPU", "cuda:1": "Second GPU"}[device],
+        max_memory_allocated=lambda device=None: {None: 3, "cuda:1": 5}[device] << 30,
+    )
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+
+
+@pytest.mark.parametrize(
+    ("ran_on", "recorded"),
+    [
+        (RanOn("cuda:1", "bfloat16"), ("Second GPU", 5 << 30, "cuda", "bfloat16")),
+        (RanOn("cpu", "float32"), ("", 0, "cpu", "float32")),
+        (RanOn(), ("Current GPU", 3 << 30, "", "")),
+    ],
+)
+def test_the_manifest_says_on_what_the_models_ran_and_in_which_precision(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, ran_on: RanOn, recorded: tuple[object, ...]
+) -> None:
+    def work(workspace: Workspace, options: NoOptions) -> None:
+        workspace.ran_on = ran_on
+        LISTING.run(workspace, options)
+
+    use_two_gpus(monkeypatch)
+    first = bench.execute(replace(LISTING, run=work)).manifest
+    record = first.record
+    assert (record.gpu, record.gpu_peak, record.device, record.precision) == recorded
+    assert bench.execute(LISTING).manifest == first, "where it ran is no part of the key"
+    written = json.loads(bench.output.read("take/_manifests/listing/scene.json") or b"")
+    assert (written["record"]["device"], written["record"]["precision"]) == recorded[2:]
+
+
+def test_manifests_of_ghosts_that_did_not_say_where_they_ran_still_count(bench: Bench) -> None:
+    manifest = bench.execute(LISTING).manifest
+    key = "take/_manifests/listing/scene.json"
+    record = json.loads(bench.output.read(key) or b"")
+    for name in ("gpu", "gpu_peak", "device", "precision"):
+        del record["record"][name]
+    bench.output.write(key, json.dumps(record).encode())
+    assert bench.execute(LISTING).status is Status.UP_TO_DATE
+    assert read_manifest(bench.output, "take", "listing", None) == manifest
 
 
 def test_the_manifest_names_the_gpu_that_a_process_of_the_stages_own_has_used(bench: Bench) -> None:
@@ -161,13 +204,15 @@ def test_a_model_of_the_users_own_counts_by_its_content_and_not_by_its_place(fin
 
 def test_a_model_of_the_users_own_that_is_gone_is_named(finished: Bench, tmp_path: Path) -> None:
     finished.options["marks"] = {"model": str(tmp_path / "nowhere.pt")}
-    with pytest.raises(ModelUnavailable, match=r"--model: .*nowhere\.pt' cannot be read: No such file"):
+    with pytest.raises(
+        ModelUnavailable, match=r"--model: .*nowhere\.pt' cannot be read: No such file.*\. Ask the lab\."
+    ):
         finished.execute(MARKS, "cam01")
 
 
 def test_a_model_of_the_users_own_that_is_not_named_is_asked_for(finished: Bench) -> None:
     finished.options["marks"] = {"times": 7}
-    with pytest.raises(ModelUnavailable, match="--model has to say where the model is"):
+    with pytest.raises(ModelUnavailable, match=r"^--model is not given\. Ask the lab\.$"):
         finished.execute(MARKS, "cam01")
 
 

@@ -21,8 +21,14 @@ from tests import tiny_models
 from tests.synth.files import write_video
 from tests.synth.scripts import two_cross
 
-FRAMES_SHOWN = 40
-LOW = {"box_threshold": 0.05, "text_threshold": 0.05}  # random weights are not sure of anything
+FRAMES_SHOWN = 24
+ASKED = {
+    "backend": "gdino-sam2",
+    "device": "cpu",
+    "detection_step": 10,
+    "box_threshold": 0.05,  # random weights are not sure of anything
+    "text_threshold": 0.05,
+}
 
 
 @pytest.fixture(scope="module")
@@ -57,23 +63,38 @@ class Unit:
 
 
 @pytest.fixture
-def unit(recordings, tmp_path, weights, monkeypatch):
+def stored(weights, monkeypatch):
+    """The small models lie where the real ones would."""
+    lay(weights, monkeypatch)
+
+
+def lay(weights, monkeypatch):
     monkeypatch.setattr(store, "folder", weights.__getitem__)
     monkeypatch.setattr(store, "digest", lambda name: f"digest of {name}")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield Unit(recordings, tmp_path)
-    torch.set_num_threads(before)
 
 
-def test_grounding_dino_and_sam_2_make_masks_that_the_body_stage_takes(unit):
-    outcome = unit.run(SEGMENT, backend="gdino-sam2", device="cpu", detection_step=10, **LOW)
-    manifest = outcome.manifest
+@pytest.fixture
+def unit(recordings, tmp_path, stored):
+    return Unit(recordings, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def segmented(recordings, tmp_path_factory, weights):
+    """A video that has masks, and the manifest that came with them."""
+    unit = Unit(recordings, tmp_path_factory.mktemp("output"))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        lay(weights, monkeypatch)
+        return unit, unit.run(SEGMENT, **ASKED).manifest
+
+
+def test_grounding_dino_and_sam_2_make_masks_that_the_body_stage_takes(segmented):
+    unit, manifest = segmented
     assert manifest.weights == {
         "grounding-dino-tiny": "digest of grounding-dino-tiny",
         "sam2.1-hiera-large": "digest of sam2.1-hiera-large",
     }
     assert manifest.packages["torch"] == torch.__version__
+    assert (manifest.record.device, manifest.record.precision) == ("cpu", "float32")
     with Masks.open(unit.folder / "mask_data.npz") as masks:
         assert masks.frames == tuple(range(FRAMES_SHOWN))
         assert (masks.height, masks.width) == (120, 160)
@@ -86,10 +107,10 @@ def test_grounding_dino_and_sam_2_make_masks_that_the_body_stage_takes(unit):
     assert bodies.found["bodies"] > 0
 
 
-def test_the_same_models_make_the_same_masks_twice_and_then_are_up_to_date(unit):
-    asked = {"backend": "gdino-sam2", "device": "cpu", "detection_step": 10, **LOW}
-    first = unit.run(SEGMENT, **asked).manifest
-    options = SEGMENT.make_options(asked)
+@pytest.mark.usefixtures("stored")
+def test_the_same_models_make_the_same_masks_twice_and_then_are_up_to_date(segmented):
+    unit, first = segmented
+    options = SEGMENT.make_options(ASKED)
     task = harness.Task(SEGMENT, unit.output, "take", "cam01", options, unit.data)
     again = harness.execute(task, force=True).manifest
     assert again.files == first.files
@@ -97,15 +118,16 @@ def test_the_same_models_make_the_same_masks_twice_and_then_are_up_to_date(unit)
 
 
 def test_a_prompt_for_other_things_makes_no_people_of_them(unit):
-    unit.run(SEGMENT, backend="gdino-sam2", device="cpu", detection_step=10, prompt="bicycle.", **LOW)
+    segmented = unit.run(SEGMENT, prompt="bicycle.", **ASKED).manifest
+    assert segmented.found["people"] == 0
+    assert [text for text in segmented.warnings if "x 'bicycle', and no person" in text]
     table = people.load_tracks(unit.folder / "json_data")
     assert {table.class_name(number) for number in table.people} == {"bicycle"}
     assert table.persons().people == ()
     assert unit.run(BODY, backend="fake").manifest.found["bodies"] == 0
 
 
-def test_weights_that_are_not_there_are_named_with_the_way_to_get_them(unit, monkeypatch, tmp_path):
-    monkeypatch.undo()
+def test_weights_that_are_not_there_are_named_with_the_way_to_get_them(recordings, monkeypatch, tmp_path):
     monkeypatch.setenv(store.VARIABLE, str(tmp_path / "none"))
     with pytest.raises(ModelUnavailable, match="ghost weights fetch"):
-        unit.run(SEGMENT, backend="gdino-sam2", device="cpu")
+        Unit(recordings, tmp_path).run(SEGMENT, backend="gdino-sam2", device="cpu")

@@ -22,7 +22,7 @@ import yaml
 
 from tests.engines import scripts
 from tests.engines.argo_engines import Argo, Engine, OurRunner, Submitted
-from tests.engines.kubernetes import Cluster, exit_code, lifetime, most_at_once, started
+from tests.engines.kubernetes import Cluster, exit_code, lifetime, most_at_once, started, until
 from workflows.argo_parameters import project_version
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ def fake_made_for_a_gpu(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def first(engine: Engine, volume: Path, scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Submitted:
     """A run of everything, with GPUs where they are of use; 4 pods could be at work at a time."""
-    small = {f"gpu_memory_{stage}": "1024" for stage in ("segment", "body")}
+    amounts = {"cpu": "0.5", "memory": "1024"}
+    small = {f"gpu_{kind}_{stage}": amount for stage in ("segment", "body") for kind, amount in amounts.items()}
     given = parameters(scene, vis="true", gpus="1", gpu_image_tag=project_version(), cpu="0.5", **small)
     return engine.submit(fake_made_for_a_gpu(tmp_path_factory.mktemp("gpu")), given, name=engine.next_name())
 
@@ -159,13 +160,9 @@ def test_the_accounts_may_do_what_they_must_and_no_more(engine: Engine) -> None:
 
 
 def test_argo_finds_the_token_of_its_containers(engine: Engine) -> None:
-    token = engine.cluster.kubectl(
-        "get",
-        "secret",
-        "ghost-executor.service-account-token",
-        "--output=jsonpath={.data.token}",
-        namespace=engine.namespace,
-    )
+    """A controller of the cluster puts it in; no earlier test gives it the time."""
+    wanted = ("get", "secret", "ghost-executor.service-account-token", "--output=jsonpath={.data.token}")
+    token = until(lambda: engine.cluster.kubectl(*wanted, namespace=engine.namespace), seconds=60)
     assert len(token) > 100
 
 
@@ -209,8 +206,8 @@ def slow_segment(folder: Path) -> Path:
     """A copy of ghost.yaml in which segment has so little CPU that its pods are at work for some seconds."""
     document = yaml.safe_load(GHOST.read_text(encoding="utf-8"))
     (template,) = [template for template in document["spec"]["templates"] if template["name"] == "segment"]
-    as_it_was, cpu = template["podSpecPatch"], "{{=asFloat(workflow.parameters.cpu)}}"
-    template["podSpecPatch"] = as_it_was.replace(cpu, "0.1")
+    as_it_was = template["podSpecPatch"]
+    template["podSpecPatch"] = as_it_was.replace("asFloat(workflow.parameters.cpu)", "0.1")
     assert template["podSpecPatch"] != as_it_was
     (file := folder / "slow.yaml").write_text(yaml.safe_dump(document))
     return file

@@ -20,6 +20,7 @@ from tests.engines.apptainer import DRIVER, ensure_sifs
 from tests.engines.conftest import Scene
 from tests.engines.scripts import open_folder
 from tests.engines.slurm import Cluster, Submitted
+from tools.build_sif import sif_name
 
 pytestmark = pytest.mark.engines
 SUBMIT_TO_DONE_S = 60.0
@@ -165,7 +166,7 @@ for word in "${@:3}"; do
     if [[ $word == *.sif ]]; then break; fi
     options+=("$word")
 done
-if [[ $word == *ghost-segment.sif || $word == *ghost-frames.sif ]]; then
+if [[ $word == *ghost-segment-gpu.sif || $word == *ghost-frames.sif ]]; then
     script='import os; print("sees gpu", repr(os.environ["CUDA_VISIBLE_DEVICES"]), flush=True)'
     /usr/bin/apptainer --silent exec "${options[@]}" "$word" python3 -c "$script" 2>/dev/null
 fi
@@ -206,13 +207,23 @@ def fake_made_for_a_gpu(folder: Path) -> Path:
     return path
 
 
+def with_gpu_image(sifs: Path, folder: Path) -> Path:
+    """A folder of the images in which the one of segment for a GPU is its ordinary one: torch is of no use here."""
+    folder.mkdir()
+    for sif in sifs.glob("*.sif"):
+        (folder / sif.name).symlink_to(sif)
+    (folder / sif_name("segment", "gpu")).symlink_to(sifs / sif_name("segment"))
+    return folder
+
+
 def test_long_lists_are_chunked_and_every_job_has_its_own_gpu(
     cluster: Cluster, sifs: Path, scene: Scene, recordings: Path, output: Path, compare: Callable[[Path], None]
 ):
     shutil.copytree(recordings / scene.name, recordings / "take_02", ignore=shutil.ignore_patterns("cam0[24]*"))
     environment = standing_before_apptainer(CURIOUS, output / "bin")
     run = submit(
-        cluster, sifs, scene.name, "take_02", "--gpus=1", "--memory=1", "--vis", "--max-array=4",
+        cluster, with_gpu_image(sifs, output / "images"), scene.name, "take_02",
+        "--gpus=1", "--gpu-cpus=1", "--memory=1", "--vis", "--max-array=4",
         data=recordings, output=output, environment=environment, driver=fake_made_for_a_gpu(output),
     )  # fmt: skip
     assert run.finish(seconds=180) == "COMPLETED", run.log("close")
@@ -221,6 +232,8 @@ def test_long_lists_are_chunked_and_every_job_has_its_own_gpu(
     compare(output / scene.name)
     logs = [path.read_text("utf-8") for path in (run.folder / "logs").glob("ghost-segment_*.out")]
     seen = [(re.search(r" on (n\d)", log), re.search(r"sees gpu '(\d)'", log)) for log in logs]
+    jobs = [cluster.ask("scontrol", "show", "job", job) for job in run.jobs("segment")]
+    assert all("CPUs/Task=1" in job for job in jobs), jobs
     places = [(node[1], gpu[1]) for node, gpu in seen if node is not None and gpu is not None]
     assert len(places) == 6, logs
     assert len(set(places)) >= 2, "jobs at the same time had GPUs of their own"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import subprocess
 import tarfile
 from pathlib import Path
 
 import click
 import pytest
 
+from tools.build_images import image_name
 from tools.build_sif import build_command, check, sif_name, write_layout
 
 CONFIG = b'{"architecture": "amd64", "os": "linux", "config": {"Env": ["GHOST_MODULE=stages.sync"]}}'
@@ -101,6 +103,19 @@ def test_the_command_names_the_layout_the_image_and_the_definition(tmp_path: Pat
         str(Path(__file__).parents[2] / "apptainer" / "ghost.def"),
     ]
     assert command[command.index("--mksquashfs-args") + 1] == "-comp lz4"
+
+
+def test_images_for_cpu_and_gpu_lie_beside_each_other_named_as_their_tags():
+    assert sif_name("segment") == "ghost-segment.sif"
+    assert sif_name("segment", "gpu") == "ghost-segment-gpu.sif"
+    assert image_name("segment", tag="1", flavour="gpu") == "ghost-segment:1-gpu"
+
+
+@pytest.mark.parametrize(("goal", "names"), [("sif", "segment"), ("sifs", "--all")])
+def test_make_passes_the_flavour_on(goal: str, names: str):
+    command = ["make", "--dry-run", "--assume-old=.venv/.ready-run", goal, "STAGE=segment", "FLAVOUR=gpu"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    assert f"tools/build_sif.py {names} --flavour gpu" in done.stdout
 
 
 @pytest.mark.parametrize(("names", "every"), [((), False), (("sync",), True), (("nothing",), False)])

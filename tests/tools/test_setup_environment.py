@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import venv
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -209,3 +210,15 @@ def test_the_version_of_torch_is_read_from_what_is_installed_and_importing_it_is
     assert setup_environment.why_torch_fails(half_made) == "OSError: libcudart.so.13: cannot open shared object file"
     (packages / "torch.py").write_text("")
     assert setup_environment.why_torch_fails(half_made) is None
+
+
+@pytest.mark.parametrize("name", ["main", "a b", "it's", '"a"', "$HOME", "ä" * 70])
+def test_the_command_starts_wherever_the_checkout_lies_with_the_arguments_as_they_are(tmp_path: Path, name: str):
+    root = tmp_path / name
+    (root / "workflows").mkdir(parents=True)
+    (root / "workflows" / "__init__.py").touch()
+    (root / "workflows" / "cli.py").write_text("import sys\n\ndef main():\n    print(*sys.argv[1:], sep='|')\n")
+    (root / "python").symlink_to(sys.executable)
+    setup_environment.write_command(root / "ghost", python=root / "python", root=root)
+    done = subprocess.run([str(root / "ghost"), "run", "my data", "$HOME"], capture_output=True, text=True, cwd="/")
+    assert (done.stdout, done.stderr) == ("run|my data|$HOME\n", "")

@@ -106,7 +106,8 @@ def gpus(document: Document) -> Iterator[str]:
     for name, template in leaves(document).items():
         stage = next((stage for stage in STAGES if stage.name == name), None)
         made = gpu_backends(stage) if stage is not None else ()
-        others = {"gpus": "3", "node-selector": '{"gpu": "a100"}', "gpu-image-tag": "1-gpu", f"gpu-memory-{name}": "77"}
+        others = {"gpus": "3", "node-selector": '{"gpu": "a100"}', "gpu-image-tag": "1-gpu"}
+        others |= {f"gpu-memory-{name}": "77", f"gpu-cpu-{name}": "66"}
         device = dict.fromkeys(("device", f"{name}-device"), "cpu")
         cases = [("embedded", {}, False, False)]
         cases += [(backend, {}, True, True) for backend in made]
@@ -114,7 +115,7 @@ def gpus(document: Document) -> Iterator[str]:
         for backend, more, gpu, torch in cases:
             values = {f"{name}-backend": backend, **others, **more}
             wanted = {"limit": gpu, "requirement": gpu, "toleration by parameter": gpu, "nodes": gpu}
-            wanted |= {"image": torch, "memory": torch}
+            wanted |= {"image": torch, "memory": torch, "cores": torch}
             found = _signs_of_gpu(document, template, values)
             wrong = [sign for sign, there in wanted.items() if found[sign] != there]
             yield from (f"{name}: GPU {sign} {'missing' if wanted[sign] else 'without need'}" for sign in wrong)
@@ -139,6 +140,7 @@ def _signs_of_gpu(document: Document, template: Document, values: dict[str, str]
         "nodes": bool(patch.get("nodeSelector")),
         "image": filled(document, template["container"]["image"], **values).endswith(":1-gpu"),
         "memory": limits.get("memory") == "77Mi",
+        "cores": limits.get("cpu") == "66" == container["resources"].get("requests", {}).get("cpu"),
     }
 
 

@@ -30,6 +30,7 @@ from workflows.argo_dag import video_dag
 from workflows.argo_expressions import computed
 from workflows.argo_yaml import to_yaml
 from workflows.parameters import COMMON, option_parameters
+from workflows.pipeline import STAGES, gpu_backends
 
 ROOT = Path(__file__).parents[2]
 FILES = ("ghost.yaml", "ghost-template.yaml")
@@ -177,10 +178,12 @@ def patch_of(name: str, **values: str) -> Doc:
     return json.loads(filled(doc, templates(doc)[name]["podSpecPatch"], **values))
 
 
-def test_a_backend_made_for_a_gpu_gets_gpus_their_nodes_and_its_own_memory_at_each_attempt():
+def test_a_backend_made_for_a_gpu_gets_gpus_their_nodes_and_its_own_cores_and_memory_at_each_attempt():
     values = {
         "segment-backend": "gdino-sam2",
         "gpus": "2",
+        "cpu": "2",
+        "gpu-cpu-segment": "12",
         "gpu-memory-segment": "9000",
         "node-selector": '{"gpu": "a100"}',
         "gpu-tolerations": '[{"key": "gpu", "operator": "Exists"}]',
@@ -188,8 +191,8 @@ def test_a_backend_made_for_a_gpu_gets_gpus_their_nodes_and_its_own_memory_at_ea
     for attempt, amount in enumerate(("9000Mi", "18000Mi", "27000Mi")):
         patch = patch_of("segment", retries=str(attempt), **values)
         limits = patch["containers"][0]["resources"]["limits"]
-        assert limits == {"cpu": "1", "memory": amount, "nvidia.com/gpu": "2"}
-        assert patch["containers"][0]["resources"]["requests"] == {"cpu": "1", "memory": amount}
+        assert limits == {"cpu": "12", "memory": amount, "nvidia.com/gpu": "2"}
+        assert patch["containers"][0]["resources"]["requests"] == {"cpu": "12", "memory": amount}
         assert patch["nodeSelector"] == {"gpu": "a100"}
         assert patch["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
 
@@ -213,7 +216,7 @@ def test_what_a_stage_gets_of_gpus_depends_on_its_own_backend(values: dict[str, 
     patch = patch_of("segment", **values)
     assert patch["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == gpus
     required = {"name": "GHOST_REQUIRE_GPU", "value": "0" if gpus == "0" else "1"}
-    assert patch["containers"][0]["env"] == [required], "who got a GPU does not work on the CPU instead"
+    assert required in patch["containers"][0]["env"], "who got a GPU does not work on the CPU instead"
     assert bool(patch["tolerations"]) == (
         values.get("segment-backend", "embedded") != "embedded" and "cpu" not in values.values()
     )
@@ -221,6 +224,34 @@ def test_what_a_stage_gets_of_gpus_depends_on_its_own_backend(values: dict[str, 
         doc, leaves(doc)["segment"]["container"]["image"], **{"image-tag": "1", "gpu-image-tag": "1-gpu"}, **values
     )
     assert image == f"ghost-segment:{tag}"
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if gpu_backends(stage)], ids=lambda stage: stage.name)
+def test_cores_are_what_the_stage_declares_for_the_kind_of_its_backend(stage: Stage):
+    for backend, cores in [
+        ("embedded", stage.resources.cpus),
+        *((b, stage.resources.gpu_cpus) for b in gpu_backends(stage)),
+    ]:
+        resources = patch_of(stage.name, **{f"{stage.name}-backend": backend})["containers"][0]["resources"]
+        assert [resources[kind]["cpu"] for kind in ("requests", "limits")] == [str(cores)] * 2
+
+
+@pytest.mark.parametrize(
+    ("values", "threads"),
+    [
+        ({}, "1"),
+        ({"segment-backend": "sam3"}, "1"),  # the cores are for decoding and writing
+        ({"segment-backend": "sam3", "device": "cpu"}, "3"),
+        ({"segment-backend": "sam3", "gpus": "0"}, "3"),
+        ({"segment-backend": "sam3", "gpus": "0", "gpu-cpu-segment": "2.5"}, "2"),
+        ({"segment-backend": "sam3", "gpus": "0", "gpu-cpu-segment": "0.5"}, "1"),
+        ({"gpus": "0", "cpu": "8"}, "1"),
+    ],
+    ids=str,
+)
+def test_only_a_model_that_has_to_do_without_its_gpu_has_a_thread_for_each_core(values: dict[str, str], threads: str):
+    environment = patch_of("segment", **values)["containers"][0]["env"]
+    assert [entry["value"] for entry in environment if entry["name"] == "OMP_NUM_THREADS"] == [threads]
 
 
 @pytest.mark.parametrize("prompt", ["person. bicycle.", "", "a 'big' \"dog\".", "x --force", "$(id) {{y}}"])
@@ -231,7 +262,7 @@ def test_a_prompt_reaches_its_stage_and_the_close_as_it_is(prompt: str):
         assert told["prompt"] == prompt
 
 
-@pytest.mark.parametrize("name", ["gpu-tolerations", "node-selector", "gpus", "cpu", "gpu-memory-segment"])
+@pytest.mark.parametrize("name", ["gpu-tolerations", "node-selector", "gpus", "gpu-cpu-segment", "gpu-memory-segment"])
 def test_no_value_can_add_to_the_structure_of_a_pod(name: str):
     doc = document()
     inserted = '1"}}}], "hostNetwork": true, "x": [{"y": {"z": "'

@@ -231,6 +231,40 @@ def test_a_run_whose_models_are_not_there_ends_before_its_first_unit(
     assert not (tmp_path / "out" / "kitchen").exists()
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("--segment-backend=gdino-sam2", "--prompt="), "names nothing to look for"),
+        (("--body-backend=nlf", "--vertices=mhr"), "SMPL only"),
+    ],
+)
+def test_options_that_no_unit_could_use_end_a_run_before_anything_else(
+    recordings: Path, tmp_path: Path, given: tuple[str, ...], message: str
+):
+    out = ["run", str(recordings), str(tmp_path / "out"), *given]
+    for command in (out, ["weights", "check", *given], ["weights", "for-run", *given]):
+        result = CliRunner().invoke(cli.ghost, command)
+        assert isinstance(result.exception, UsageError), command
+        assert result.exception.exit_code == 64
+        assert message in str(result.exception)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
+def test_a_device_that_no_backend_of_the_run_could_use_ends_it_before_anything_else(
+    recordings: Path, tmp_path: Path, device: str, monkeypatch: pytest.MonkeyPatch
+):
+    out = ["run", str(recordings), str(tmp_path / "out"), "--backend=fake", f"--device={device}"]
+    result = CliRunner().invoke(cli.ghost, out)
+    assert isinstance(result.exception, UsageError)
+    assert "--segment-backend gdino-sam2|sam3, --body-backend sam3d-body|nlf" in str(result.exception)
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(local.LocalRun, "run", lambda self: None)
+    monkeypatch.setenv("GHOST_WEIGHTS", str(tmp_path / "none"))
+    result = CliRunner().invoke(cli.ghost, [*out[:3], "--segment-backend=sam3", f"--device={device}"])
+    assert not isinstance(result.exception, UsageError)  # body stays on the CPU, where its backend belongs
+
+
 def test_the_weights_can_be_checked_for_the_options_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("GHOST_WEIGHTS", "elsewhere")
     check = ["weights", "check", f"--weights={tmp_path}", "--body-backend=fake"]

@@ -93,6 +93,28 @@ def test_units_are_spread_over_the_gpus_and_others_do_not_wait_for_one(monkeypat
     assert max(sum(name == "plain" for name, _ in moment) for moment in seen) == 5, "a unit without a GPU had to wait"
 
 
+@pytest.mark.parametrize("gpus", [("GPU-a",), ()], ids=str)
+def test_a_process_that_ends_gives_way_to_a_unit_for_an_idle_gpu(
+    monkeypatch: pytest.MonkeyPatch, gpus: tuple[str, ...]
+):
+    """Whichever scene the unit belongs to; without a GPU results of the first scenes come first."""
+    monkeypatch.setattr(local, "UnitProcess", _Process)
+    monkeypatch.setattr(LocalRun, "_settle_without_running", lambda self, scene, unit: False)
+    monkeypatch.setattr(LocalRun, "_arguments", lambda self, unit: [])
+    monkeypatch.setattr(LocalRun, "_write_log", lambda self, unit, lines: None)
+    monkeypatch.setattr(
+        LocalRun, "_conclude", lambda self, scene, unit, code, lines: self._settle(scene, unit, State.DONE, 0, "")
+    )
+    stages = (_stage("models", uses_gpu=lambda options: options.backend == "large"), _stage("plain"))
+    nowhere: Any = None
+    run = LocalRun(Request(nowhere, nowhere, {}, stages, ("a", "b"), jobs=1, gpus=gpus))
+    order: list[str] = []
+    run.listener = lambda unit: order.append(f"{unit.stage.name} {unit.scene}") if unit.state is State.RUNNING else None
+    run.run()
+    first = ["models a", "models b"] if gpus else ["plain a", "models a"]
+    assert order[:2] == first, order
+
+
 def test_a_model_for_gpus_on_the_cpu_starts_with_its_share_of_the_cores(monkeypatch: pytest.MonkeyPatch):
     told: dict[str, Mapping[str, str]] = {}
 

@@ -38,7 +38,7 @@ MODEL = stage(
     "model",
     options=Options,
     uses_gpu=uses_gpu,
-    resources=Resources(memory_gib=1.0, gpu=True, gpu_memory_gib=12.0),
+    resources=Resources(memory_gib=1.0, gpu=True, gpu_cpus=3, gpu_memory_gib=12.0),
 )
 OTHER = dataclasses.replace(MODEL, name="other")
 LARGE = {"backend": "large"}
@@ -171,17 +171,18 @@ def test_memory_depends_on_the_backend_and_not_on_where_it_runs():
         ({}, 4, 0.5, 0, 1),
         ({}, 8, 64.0, 4, 8),  # GPUs are of no use to these backends
         (LARGE, 8, 64.0, 0, 5),  # 12 GiB each, on the CPU
-        (LARGE, 16, 64.0, 4, 16),  # 4 on GPUs with 48 GiB, and 12 of 1 GiB
-        (LARGE, 32, 64.0, 4, 20),
-        (LARGE, 4, 256.0, 8, 8),  # what waits for a GPU needs few cores
-        (LARGE, 4, 16.0, 8, 4),  # memory for one on a GPU
+        (LARGE, 16, 64.0, 4, 8),  # 4 on GPUs with 12 cores, and 4 beside
+        (LARGE, 64, 64.0, 4, 20),  # 4 on GPUs with 48 GiB, and 16 of 1 GiB
+        (LARGE, 4, 256.0, 8, 9),  # no GPU waits for what one process beside can make
+        (LARGE, 4, 16.0, 8, 2),  # memory for one on a GPU
+        (LARGE, 4, 12.0, 1, 1),  # memory for nothing beside
         (LARGE, 1, 4.0, 1, 1),
         ({**LARGE, "device": "cuda:1"}, 2, 64.0, 4, 2),  # one of the four
         ({**LARGE, "device": "cuda:1"}, 16, 20.0, 4, 9),  # 1 with 12 GiB, and 8 of 1 GiB
         ({**LARGE, "device": "cuda:9"}, 16, 20.0, 4, 1),  # none of them
     ],
 )
-def test_as_many_processes_as_cores_unless_memory_is_short(
+def test_as_many_processes_as_cores_that_no_gpu_keeps_busy_unless_memory_is_short(
     options: dict[str, str], cores: int, gib: float, gpus: int, jobs: int
 ):
     names = tuple(f"GPU-{index}" for index in range(gpus))

@@ -125,3 +125,8 @@ def test_stages_with_backends_for_a_gpu_declare_that_they_can_use_one():
     assert {s.name for s in pipeline.STAGES if pipeline.gpu_backends(s)} <= {
         s.name for s in pipeline.STAGES if s.resources.gpu
     }
+
+
+def test_decoding_and_models_never_share_a_core_beside_a_gpu_and_fit_beside_a_kubelet_on_four():
+    for s in pipeline.STAGES:
+        assert not pipeline.gpu_backends(s) or s.resources.cpus < s.resources.gpu_cpus < 4, s.name

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import dataclasses
+from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from common.errors import ModelUnavailable
-from common.stage import Stage, option
+from common.stage import Stage, option, option_specs
+from common.weights import contents
 from common.weights.hub_lock import HubFile, HubModel
 from common.weights.lock import LockedFile, weights_lock
 from common.weights.pins import PINS, Pin, render
@@ -93,7 +96,7 @@ def test_nothing_is_said_where_all_is_there(weights: Path, options: dict[str, ob
     chosen = [(stage, stage.make_options(stage_options(stage, options))) for stage in STAGES]
     names = list(dict.fromkeys(name for stage, values in chosen for name in stage.weights(values)))
     store(weights, *names)
-    check_models(STAGES, options)
+    check_models(STAGES, options, quick=True)
     assert missing_models(names) == ()
     for entry in (weights_lock().find(name) for name in names):
         file = (
@@ -102,6 +105,54 @@ def test_nothing_is_said_where_all_is_there(weights: Path, options: dict[str, ob
         put(file, 1)
         assert missing_models(names) == (entry.name,), "half a download"
         store(weights, *names)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch, weights: Path) -> dict[str, Path]:
+    """Two models of a few bytes in the place of the real ones, pinned and whole: the file of each that matters."""
+    single = dataclasses.replace(weights_lock().find("blazepose-heavy"), size=5, sha256=sha256(b"heavy").hexdigest())
+    files = {"config.json": HubFile(2, sha256(b"{}").hexdigest()), "sam.bin": HubFile(6, sha256(b"follow").hexdigest())}
+    folder = dataclasses.replace(weights_lock().find("sam3"), files=files)
+    known = {"blazepose-heavy": single, "sam3": folder}
+    for module in (run_needs, contents):
+        monkeypatch.setattr(module, "weights_lock", lambda: SimpleNamespace(find=known.__getitem__))
+    places = {
+        weights / single.file: b"heavy",
+        weights / "models/sam3/config.json": b"{}",
+        weights / "models/sam3/sam.bin": b"follow",
+    }
+    for path, content in places.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return {"blazepose-heavy": weights / single.file, "sam3": weights / "models/sam3/sam.bin"}
+
+
+@pytest.mark.parametrize("name", ["blazepose-heavy", "sam3"])
+def test_a_flipped_byte_is_found_unless_the_look_is_to_be_quick(small: dict[str, Path], name: str):
+    options = {"segment.backend": "sam3", "body.backend": "embedded"}
+    check_models(STAGES, options)
+    path = small[name]
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    said = lacking(options)
+    stage = "segment" if name == "sam3" else "body"
+    assert said.startswith(f"{stage} with the backend ")
+    assert f"{name} in " in said
+    assert f"is not what it has to be (damaged: {path.name})" in said
+    assert said.endswith(f"Run `ghost weights fetch --backend {'sam3' if name == 'sam3' else 'embedded'}`.")
+    check_models(STAGES, options, quick=True)
+
+
+def test_what_a_loader_would_read_beside_a_model_is_found_too(small: dict[str, Path]):
+    (small["sam3"].parent / "adapter_config.json").write_text("{}")
+    assert "move away: adapter_config.json" in lacking({"segment.backend": "sam3", "body.backend": "fake"})
+
+
+def test_what_is_missing_and_what_is_damaged_are_said_together(small: dict[str, Path]):
+    small["sam3"].unlink()
+    small["blazepose-heavy"].write_bytes(b"havey")
+    said = lacking({"segment.backend": "sam3", "body.backend": "embedded"})
+    assert "sam3 is not in" in said
+    assert "blazepose-heavy in" in said
 
 
 def test_a_model_without_its_record_is_not_whole(weights: Path):
@@ -118,7 +169,7 @@ def test_a_model_without_its_record_is_not_whole(weights: Path):
 @dataclasses.dataclass(frozen=True)
 class Options:
     backend: str = option("nlf", help="models", choices=("nlf", "none"))
-    nlf_model: str = option("", help="a model of the user's own")
+    nlf_model: str = option("", help="a model of the user's own", get="Download one")
 
 
 def stage(**more: object) -> Stage:
@@ -166,9 +217,24 @@ def test_the_authors_own_sam_2_is_known_by_both_names(bench: Bench, monkeypatch:
 
 def test_a_model_of_the_users_own_is_looked_for(bench: Bench, tmp_path: Path):
     declared = stage(model_paths=lambda options: ("nlf_model",))
-    assert check(bench, declared) == "marks with the backend nlf: --nlf-model is not given. Name what is there."
-    assert "there is no --nlf-model /nowhere" in check(bench, declared, nlf_model="/nowhere")
+    assert check(bench, declared) == "marks with the backend nlf: --nlf-model is not given. Download one."
+    assert check(bench, declared, nlf_model="/nowhere").endswith("there is no --nlf-model /nowhere. Download one.")
+    more = stage(model_paths=lambda options: ("nlf_model",), model_packages=lambda options: ("no-such-torch",))
+    assert check(bench, more).endswith("(in containers: images of the GPU flavour). Download one.")
     assert check(bench, declared, nlf_model=str(tmp_path)) == ""
+
+
+def test_every_model_of_the_users_own_comes_with_a_way_to_get_it():
+    named = {
+        (stage.name, name)
+        for stage in STAGES
+        for backend in next((spec.choices for spec in option_specs(stage.options) if spec.name == "backend"), ())
+        for name in stage.model_paths(stage.make_options({"backend": backend}))
+    }
+    assert named == {("body", "sam3d_path"), ("body", "nlf_model")}
+    specs = {(stage.name, spec.name): spec for stage in STAGES for spec in option_specs(stage.options)}
+    for one in named:
+        assert specs[one].flag in specs[one].get, "it says what to do with what it got"
 
 
 def test_results_that_are_up_to_date_need_no_models(bench: Bench, monkeypatch: pytest.MonkeyPatch):

@@ -19,6 +19,7 @@ from common.artifacts import Unit
 from common.command import stage_command
 from common.errors import ExitCode
 from common.names import is_valid
+from tools.build_sif import sif_name
 from workflows import slurm
 from workflows.cli import ghost
 from workflows.parameters import KILLED, RETRIED, option_parameters
@@ -122,7 +123,7 @@ def desk(tmp_path: Path) -> Desk:
     for name, body in STAND_INS.items():
         (tmp_path / "bin" / name).write_text(WRITE_DOWN + body + "\n", encoding="utf-8")
         (tmp_path / "bin" / name).chmod(0o755)
-    for name in (*(stage.name for stage in STAGES), "cli"):
+    for name in (*(stage.name for stage in STAGES), "cli", *(f"{s.name}-gpu" for s in STAGES if s.resources.gpu)):
         (tmp_path / "images" / f"ghost-{name}.sif").touch()
     (tmp_path / "ghost.sbatch").write_text(slurm.rendered()[slurm.PATH], encoding="utf-8")
     return Desk(tmp_path)
@@ -183,6 +184,8 @@ def test_the_help_teaches_every_parameter_with_its_default(desk: Desk):
         ("--max-offset=0.01", "expected at least 0.1"),
         ("--smooth=perhaps", "expected true or false"),
         ("--gpus=all", "expected a number, or TYPE:NUMBER"),
+        ("--cpu=2", "Did you mean --cpus?"),
+        ("--gpu-cpus=0", "expected at least 1"),
         ("--time=soon", "expected minutes"),
         ("--partition", "needs a value"),
         ("--evidence=a\nb", "control characters"),
@@ -370,6 +373,82 @@ def test_a_backend_made_for_a_gpu_that_gets_none_is_pointed_out(desk: Desk):
     assert said in desk.run(*given, "--segment-backend=sam3", "--gpus=0").stderr
     assert said not in desk.run(*given, "--segment-backend=sam3").stderr
     assert "GPU" not in desk.run(*given, "--gpus=0").stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "segment", "body", "others"),
+    [
+        ((), "1", "1", "1"),
+        (("--cpus=3",), "3", "3", "3"),
+        (("--gpu-cpus=8",), "1", "1", "1"),
+        (("--segment-backend=sam3",), str(RESOURCES.gpu_cpus), "1", "1"),
+        (("--segment-backend=sam3", "--gpu-cpus=8", "--cpus=2"), "8", "2", "2"),
+        (("--segment-backend=sam3", "--cpus=2"), str(RESOURCES.gpu_cpus), "2", "2"),
+        (("--segment-backend=sam3", "--body-backend=nlf", "--gpu-cpus=8"), "8", "8", "1"),
+        (("--segment-backend=sam3", "--gpus=0"), str(RESOURCES.gpu_cpus), "1", "1"),  # all the more on a CPU
+    ],
+    ids=str,
+)
+def test_jobs_ask_for_the_cores_that_the_kind_of_their_backend_needs(
+    desk: Desk, given: tuple[str, ...], segment: str, body: str, others: str
+):
+    run = desk.submit("take_01", "--weights=images", *given)
+    write_videos(run, {"take_01": ["cam01"]})
+    desk.step(run, "fan-out", 0)
+    found = {step: jobs[0]["cpus-per-task"] for step, jobs in desk.submitted().items()}
+    assert found == {
+        **dict.fromkeys(("ingest", "frames", "sync", "close"), others),
+        "segment": segment, "body": body, "fan-out": "1",
+    }  # fmt: skip
+
+
+def test_an_option_of_the_users_for_sbatch_wins_over_ghosts_own(desk: Desk):
+    desk.submit("take_01", "--cpus=2", "--partition=a", "--sbatch=--cpus-per-task=8", "--sbatch=--partition=b")
+    for words in desk.calls("sbatch"):
+        for name, last in (("cpus-per-task", "8"), ("partition", "b")):  # sbatch takes the last of several
+            assert [word for word in words if word.startswith(f"--{name}=")][-1] == f"--{name}={last}"
+
+
+@pytest.mark.parametrize(
+    ("given", "cores", "threads"),
+    [
+        (("--segment-backend=sam3",), "", "1"),  # the cores are for decoding and writing
+        (("--segment-backend=sam3", "--device=cpu"), "", str(RESOURCES.gpu_cpus)),
+        (("--segment-backend=sam3", "--gpus=0", "--gpu-cpus=3"), "", "3"),
+        (("--segment-backend=sam3", "--gpus=0"), "8", "8"),  # what the job has, by --sbatch perhaps
+        (("--cpus=4",), "4", "1"),
+    ],
+    ids=str,
+)
+def test_only_a_model_that_has_to_do_without_its_gpu_has_a_thread_for_each_core(
+    desk: Desk, given: tuple[str, ...], cores: str, threads: str
+):
+    run = desk.submit("take_01", "--weights=images", *given)
+    write_videos(run, {"take_01": ["cam01"]})
+    desk.step(run, "fan-out", 0)
+    desk.step(run, "segment", 0, **({"SLURM_CPUS_PER_TASK": cores} if cores else {}))
+    assert desk.settings_of_container()["OMP_NUM_THREADS"] == threads
+    assert desk.settings_of_container()["OPENBLAS_NUM_THREADS"] == "1"
+
+
+def test_a_backend_made_for_a_gpu_runs_in_the_image_with_torch(desk: Desk):
+    run = desk.submit("take_01", "--weights=images", "--segment-backend=sam3", "--device=cpu")
+    write_videos(run, {"take_01": ["cam01"]})
+    desk.step(run, "fan-out", 0)
+    for stage, image in (("segment", sif_name("segment", "gpu")), ("body", sif_name("body"))):
+        desk.step(run, stage, 0)
+        assert desk.container()[1] == image
+
+
+def test_the_image_with_torch_is_missed_only_where_it_is_needed(desk: Desk):
+    for image in (desk.folder / "images").glob("*-gpu.sif"):
+        image.unlink()
+    given = ("take_01", "--data-root=data", "--output-root=out", "--images=images", "--weights=images", "--dry-run")
+    assert desk.run(*given).returncode == 0
+    done = desk.run(*given, "--segment-backend=sam3")
+    assert done.returncode == ExitCode.CONFIGURATION
+    assert "ghost-segment-gpu.sif. Build it" in done.stderr
+    assert "ghost-body-gpu" not in done.stderr
 
 
 @pytest.mark.parametrize(

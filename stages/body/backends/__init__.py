@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from common.device_names import require
+from common.device_names import RanOn, require
 from common.errors import ModelUnavailable
 from stages.body.labels import masks_of
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from stages.body.clip import Clip, OpenFrames
     from stages.body.framewise import Progress
     from stages.body.stage import Options
-
-ON_CPU = ("embedded", "fake")
 
 OUT_OF_MEMORY = "out of memory"
 """Why there is no body of a person that does not fit into memory even alone."""
@@ -111,6 +109,7 @@ class FrameBodyModel(Protocol):
             memory"). The implementation counts; whoever calls it reports.
         about: what the manifest should say about where it ran, by name; known after `open`.
         gpu: name and most bytes taken of the GPU that a process of its own has used; "" if this process has.
+        ran_on: device and precision of the model; known after `open`.
         remark: what the user should know about how it runs, said in the log already; "" for nothing.
     """
 
@@ -120,6 +119,7 @@ class FrameBodyModel(Protocol):
     rejected: Counter[str]
     about: Mapping[str, str] = MappingProxyType({})
     gpu: tuple[str, int] = ("", 0)
+    ran_on: RanOn = RanOn()
     remark: str = ""
 
     def open(self) -> None:
@@ -171,12 +171,9 @@ def create(
         warn: tells the user what limits the result.
 
     Raises:
-        UsageError: options that contradict each other.
-        ModelUnavailable: the backend does not run on this device, or something that it needs is not there.
+        ModelUnavailable: something that the backend needs is not there.
     """
     name = options.backend
-    if name in ON_CPU and options.device not in ("auto", "cpu"):
-        raise ModelUnavailable(f"the body backend {name} runs on the CPU only. Use --device auto or cpu.")
     if name == "embedded":
         from stages.body.backends.embedded import EmbeddedEstimator
 

@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 
 from common import fingerprint
 from common.artifacts.body_projection import project_keypoints
-from common.errors import ModelUnavailable, UsageError
+from common.device_names import RanOn
+from common.errors import ModelUnavailable
 from common.models.devices import Batches, announce, deterministic, empty_cache, is_out_of_memory, resolve
 from common.skeletons import HIPS
 from stages.body.backends import OUT_OF_MEMORY, BodyEstimate, FrameBodyModel, PeopleInFrame
-from stages.body.backends.nlf_archive import CROPS, VERTICES, WHERE, NlfArchive, NlfPeople
+from stages.body.backends.nlf_archive import CROPS, VERTICES, NlfArchive, NlfPeople
 from stages.body.backends.nlf_keypoints import VERTICES as KEYPOINT_VERTICES
 from stages.body.backends.nlf_keypoints import confidence, keypoints, uncertainties
 from stages.body.backends.nlf_plausibility import on_masks, reject
@@ -32,6 +33,7 @@ from stages.body.boxes import SMALL, large_enough
 from stages.body.keypoints import landmark_confidence
 from stages.body.labels import labels_of
 from stages.body.placement import Intrinsics
+from stages.body.stage import GET_NLF
 
 if TYPE_CHECKING:
     from stages.body.stage import Options
@@ -44,13 +46,10 @@ def load_nlf(options: Options) -> NlfModel:
     """The model that the options ask for; it is opened when first needed.
 
     Raises:
-        UsageError: the options contradict each other.
         ModelUnavailable: no archive, or no such device.
     """
-    if options.vertices not in ("none", "smpl"):
-        raise UsageError(f"--vertices {options.vertices}: NLF has the mesh of SMPL only. Use --vertices smpl or none.")
     if not options.nlf_model:
-        raise ModelUnavailable(f"the body backend nlf needs --nlf-model. {WHERE}.")
+        raise ModelUnavailable(f"--nlf-model is not given. {GET_NLF}.")
     device = resolve(options.device)
     remark = announce(options.device, device)
     deterministic()
@@ -88,9 +87,10 @@ class NlfModel(FrameBodyModel):
             ModelUnavailable: there is no such file.
         """
         if not path.is_file():
-            raise ModelUnavailable(f"--nlf-model {path}: no such file. {WHERE}.")
+            raise ModelUnavailable(f"--nlf-model {path}: no such file. {GET_NLF}.")
         self.identity = fingerprint.of_file(path)
         self.rejected: Counter[str] = Counter()
+        self.ran_on = RanOn.of(device)  # in float16 and float32, as the archive decides
         self._path, self._device, self._augmentations, self._mesh = path, device, augmentations, vertices
         self._wanted = np.concatenate([KEYPOINT_VERTICES, np.arange(VERTICES)]) if vertices else KEYPOINT_VERTICES
         self._batches = Batches("people", limit=max(CROPS // augmentations, 1), has_precision=False)

@@ -37,11 +37,8 @@ from numpy.typing import NDArray
 
 from common.errors import ModelUnavailable
 from common.models.devices import is_out_of_memory
+from stages.body.stage import GET_NLF
 
-WHERE = (
-    "Download nlf_l_multi_0.3.2.torchscript from the releases of isarandi/nlf on GitHub (weights for non-commercial "
-    "research only) and give its path as --nlf-model"
-)
 CROPS = 64
 """Crops in one forward pass of the network: the archive's own default."""
 
@@ -107,7 +104,7 @@ class NlfArchive:
         """
         self._path, self._device = path, device
         if not path.is_file():
-            raise ModelUnavailable(f"the NLF model {path} is no file. {WHERE}.")
+            raise ModelUnavailable(f"the NLF model {path} is no file. {GET_NLF}.")
         _know_suppression()
         try:
             with warnings.catch_warnings():
@@ -115,10 +112,10 @@ class NlfArchive:
                 self._module = torch.jit.load(path, map_location=device).eval()  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError) as error:
             raise ModelUnavailable(
-                f"{path} cannot be opened as a TorchScript archive ({_line(error)}). {WHERE}."
+                f"{path} cannot be opened as a TorchScript archive ({_line(error)}). {GET_NLF}."
             ) from error
         if not hasattr(self._module, _METHOD):
-            raise ModelUnavailable(f"{path} has no {_METHOD}: it is no multi-person model of NLF. {WHERE}.")
+            raise ModelUnavailable(f"{path} has no {_METHOD}: it is no multi-person model of NLF. {GET_NLF}.")
 
     def look(
         self,
@@ -213,7 +210,7 @@ class NlfArchive:
             raise self._wrong(f"puts the body {np.nanmin(off):.1f} m from its own translation, as before 0.2.2")
 
     def _wrong(self, what: str) -> ModelUnavailable:
-        return ModelUnavailable(f"{self._path.name} {what}. {WHERE}.")
+        return ModelUnavailable(f"{self._path.name} {what}. {GET_NLF}.")
 
 
 def _array(values: torch.Tensor) -> NDArray[np.float32]:

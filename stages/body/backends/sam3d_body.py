@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common import fingerprint
+from common.device_names import RanOn
 from common.errors import ModelUnavailable
 from common.models import calls
 from common.skeletons import MHR70_COUNT
@@ -31,6 +32,7 @@ from stages.body.boxes import SMALL, large_enough
 from stages.body.labels import labels_of
 from stages.body.mhr_to_smpl import FILE_NAME, HOW_TO_GET, MHR_VERTICES, SurfaceMap, load_surface_map
 from stages.body.placement import Intrinsics
+from stages.body.stage import GET_SAM3D
 from stages.body.visibility import visible_share
 
 if TYPE_CHECKING:
@@ -149,6 +151,7 @@ class Sam3dBody(FrameBodyModel):
             self._worker = Worker(self._checkout, config, python=self._python)
             about = self._worker.about
             self.identity = _digest(self._code, *(str(about[name]) for name in ("python", "torch", "dinov3")))
+            self.ran_on = RanOn.of(about["device"])  # in what, the checkout's configuration decides
             self.about = {"environment": f"Python {about['python']}, torch {about['torch']}"}
             _LOG.info("models run on %s, in a process of their own", about["device"])
             if not about["masks"]:
@@ -183,12 +186,11 @@ class Sam3dBody(FrameBodyModel):
 
 
 def _checkout(path: str) -> Path:
-    how = "git clone github.com/facebookresearch/sam-3d-body, and name the folder with --sam3d-path"
     if not path:
-        raise ModelUnavailable(f"sam3d-body runs the official code, which no registry has: {how}.")
+        raise ModelUnavailable(f"--sam3d-path is not given. {GET_SAM3D}.")
     folder = Path(path).expanduser().absolute()
     if not (folder / "sam_3d_body" / "__init__.py").is_file():
-        raise ModelUnavailable(f"--sam3d-path: {folder} holds no sam_3d_body/__init__.py; {how}.")
+        raise ModelUnavailable(f"--sam3d-path: {folder} holds no sam_3d_body/__init__.py. {GET_SAM3D}.")
     return folder
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from common import fingerprint
 from common.artifacts import ALL, REPORT, Unit
-from common.manifest import Manifest
+from common.manifest import Manifest, RunRecord
 from stages.report.gather import Evidence
 from stages.report.history import WITHOUT_RECORDINGS
 from stages.report.methods import methods, references
@@ -21,7 +21,7 @@ _SHORT = 12  # hexadecimal digits of a digest: enough to compare by eye
 
 
 def context(evidence: Evidence) -> dict[str, Any]:
-    """Commands, versions, weights, code, files, methods."""
+    """Commands, versions, where models ran, weights, code, files, methods."""
     manifests = evidence.history.current
     weights = {name: digest for m in manifests for name, digest in m.weights.items()}
     return {
@@ -31,6 +31,7 @@ def context(evidence: Evidence) -> dict[str, Any]:
         "packages": sorted({(name, v) for m in manifests for name, v in m.packages.items() if v}),
         "version": fingerprint.version("ghost-mocap"),
         "code": [(m.stage, m.code[:_SHORT]) for m in first_of_each_stage(manifests)],
+        "ran_on": sorted({(m.stage, where) for m in manifests if (where := _ran_on(m.record))}),
         "weights": [(name, digest[:_SHORT]) for name, digest in sorted(weights.items())],
         "methods": methods(evidence),
         "references": references(evidence),
@@ -102,6 +103,12 @@ def _flag(name: str, value: object) -> str:
     if isinstance(value, bool):
         return f"--{flag}" if value else f"--no-{flag}"
     return f"--{flag} {shlex.quote(str(value))}"
+
+
+def _ran_on(record: RunRecord) -> str:
+    """Where the models ran and in what they computed: "NVIDIA H100 (cuda), bfloat16"; "" if nothing says so."""
+    device = f"{record.gpu} ({record.device or 'cuda'})" if record.gpu else record.device
+    return ", ".join(part for part in (device, record.precision) if part)
 
 
 def _files(manifests: tuple[Manifest, ...]) -> list[dict[str, Any]]:

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from common.artifacts.people import PERSON
-from common.device_names import require
-from common.errors import ModelUnavailable
+from common.artifacts.class_names import PERSON
+from common.device_names import RanOn, require
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,11 +60,13 @@ class VideoSegmenter(Protocol):
         runs_elsewhere: whether the models run on another device than the CPU, so that frames are best decoded and
             results written in the meantime.
         remark: what the user should know about how it runs, said in the log already; "" for nothing.
+        ran_on: device and precision of the models.
     """
 
     gives_landmarks: bool
     runs_elsewhere: bool
     remark: str
+    ran_on: RanOn
 
     def segment(self, frames: Iterable[Frame]) -> Iterator[TrackFrame]:
         """One result per frame, in order; possibly some frames later than the input, in bounded memory."""
@@ -79,13 +80,9 @@ def create(options: Options) -> VideoSegmenter:
         options: of the stage, checked.
 
     Raises:
-        UsageError: the prompt says nothing.
+        UsageError: the model has no words for the prompt.
         ModelUnavailable: its weights, its packages or the device are not there.
     """
-    if options.backend in ("embedded", "fake") and options.device not in ("auto", "cpu"):
-        raise ModelUnavailable(
-            f"the segment backend {options.backend} runs on the CPU only. Use --device auto, or --backend gdino-sam2."
-        )
     if options.backend == "fake":
         from stages.segment.backends.fake import FakeSegmenter
 

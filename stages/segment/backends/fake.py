@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.artifacts.label_geometry import exclusive_labels
+from common.device_names import RanOn
 from common.models.blazepose_landmarks import POINTS, SIDE, Landmarks33
 from common.models.regions import Region, paste_back, region_from_points
 from stages.segment.backends import Tracked, TrackFrame
@@ -60,6 +61,7 @@ class FakeSegmenter:
     gives_landmarks = True
     runs_elsewhere = False
     remark = ""
+    ran_on = RanOn()
 
     def segment(self, frames: Iterable[Frame]) -> Iterator[TrackFrame]:
         """One result per frame, at once; nobody is in frames that are darker than DARK."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from common.device_names import RanOn
 from common.models.devices import announce, deterministic, resolve, resolve_dtype
 from common.models.heap import keep_large_blocks_apart
 from common.weights import store
@@ -42,6 +43,7 @@ class PromptedSegmenter:
         """
         self._detector, self._tracker, self._settings = detector, tracker, settings
         self.runs_elsewhere = device.type != "cpu"
+        self.ran_on = RanOn.of(device)
         if not self.runs_elsewhere:
             keep_large_blocks_apart()
 
@@ -76,6 +78,7 @@ class GdinoSam2Segmenter(PromptedSegmenter):
         tracker = _tracker(options, device, dtype)
         super().__init__(detector, tracker, settings=DriverSettings(options.detection_step), device=device)
         self.remark = remark
+        self.ran_on = RanOn.of(device, dtype)
 
 
 def _tracker(options: Options, device: torch.device, dtype: torch.dtype) -> MaskTracker[Any]:

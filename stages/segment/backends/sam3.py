@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from common.device_names import RanOn
 from common.models.devices import announce, deterministic, resolve, resolve_dtype
 from common.models.heap import keep_large_blocks_apart
 from common.weights import store
@@ -34,6 +35,7 @@ class ConceptSegmenter:
         """
         self._sam3 = sam3
         self.runs_elsewhere = sam3.device.type != "cpu"
+        self.ran_on = RanOn.of(sam3.device, sam3.dtype)
         if not self.runs_elsewhere:
             keep_large_blocks_apart()
 

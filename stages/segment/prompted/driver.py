@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 from stages.segment.prompted.filters import Plausible
 from stages.segment.prompted.follower import Follower
-from stages.segment.prompted.held_masks import HeldFrame, stacked
+from stages.segment.prompted.held_masks import MOST_HELD, HeldFrame, stacked
 from stages.segment.prompted.instances import Instance
-from stages.segment.prompted.looks import CHECK, LOOKS
 from stages.segment.prompted.protocols import InstanceDetector, MaskTracker, Outlines, Picture
 
 if TYPE_CHECKING:
@@ -85,24 +84,19 @@ def follow(
         settings: how.
 
     Yields:
-        One result per frame, in order, as many frames after the input as `delay` says. It does not depend on how the
+        One result per frame, in order, MOST_HELD frames after the input. It does not depend on how the
         frames come, and neither memory nor time for a frame grows with their number.
     """
     follower = Follower(detector, tracker, settings.detection_step, settings.plausible)
-    held, ids, hold = follower.roster.held, Ids(), delay(settings)
+    held, ids = follower.roster.held, Ids()
     for frame in frames:
         follower.follow(frame)
-        if len(held) > hold:
+        if len(held) > MOST_HELD:
             yield _publish(held.popleft(), ids, follower.roster.nobody, settings.plausible.shortest)
     follower.finish()
     shortest = min(settings.plausible.shortest, follower.roster.frames)
     while held:
         yield _publish(held.popleft(), ids, follower.roster.nobody, shortest)
-
-
-def delay(settings: DriverSettings) -> int:
-    """Frames by which results come after the input: one pause between detections, and what it takes to be believed."""
-    return min(settings.detection_step, CHECK) + LOOKS[-1]
 
 
 @dataclass

@@ -112,7 +112,7 @@ class Follower(Generic[Picture]):
         self._detected = frame.order
         self._looks.detected(
             frame.order,
-            doubted=[instance.found for instance in self.roster.active.values() if not instance.believed],
+            doubted=[i.found for i in self.roster.active.values() if not i.believed],
             missing={i.key for i in self._missing()},
             unsettled=unsettled,
             curious=self._curious(),
@@ -146,8 +146,7 @@ class Follower(Generic[Picture]):
         for a, b in settle.exchanged(sure, colours=colours):
             roster.swap(a, b, since=settle.since_contact(list(held), a, b))
             sure -= {a, b}
-            a.near.pop(b)
-            b.near.pop(a)
+            settle.forget_contact(a, b)
             changed = True
         for instance in sorted(sure, key=lambda i: i.key):
             mine = colours[instance]
@@ -202,11 +201,13 @@ class Follower(Generic[Picture]):
         frame = self.roster.now
         for instance, mine in colours.items():
             seen = frame.found[instance]
-            alone = settle.closest(instance, frame) < settle.CONTACT
             supported, hardly = instance.supported == frame.order, instance.samples < KNOWN
-            # Whoever is hardly known is learned also after a contact, and unlike before: there is not much to spoil.
-            agrees = hardly or (not instance.near and (supported or instance.unlike(mine) <= UNLIKE_RETURNING))
-            if alone and agrees and instance.back is None:
+            # Whoever is hardly known is learned also close to others, after a contact or an absence, and unlike before:
+            # there is not much to spoil.
+            alone = settle.closest(instance, frame) < (settle.APART if hardly else settle.CONTACT)
+            certain = instance.back is None and not instance.near
+            agrees = supported or instance.unlike(mine) <= UNLIKE_RETURNING
+            if alone and (hardly or (certain and agrees)):
                 instance.learn(mine, seen.area, seen.box, whole=frame.holds(seen.box))
 
     def _corrects(self, instance: Instance, row: int, column: int, matched: Match, sightings: Sightings) -> bool:
@@ -244,7 +245,9 @@ class Follower(Generic[Picture]):
         gone = [i for i in followed if i not in roster.now.found]
         known = [i for i in followed if i.id is not None]
         ripe = {i for i in new if i.samples >= KNOWN or roster.now.order - i.first >= CHECK or self._ended}
-        for newcomer_, old in returned(new, [*roster.gallery.lost, *gone], known, ripe=ripe):
+        for newcomer_, old in returned(
+            new, [*roster.gallery.lost, *gone], known, ripe=ripe, long_gone=self._long_gone()
+        ):
             roster.resume(old, newcomer_)
 
     def _support_earlier(self, new: Iterable[Instance], frame: HeldFrame[Picture], image: NDArray[np.uint8]) -> None:
@@ -275,11 +278,15 @@ class Follower(Generic[Picture]):
             elif instance.misses >= _ASTRAY and instance in colours and instance.unlike(colours[instance]) > UNLIKE:
                 self.roster.lose(instance, since=instance.supported + 1)
 
+    def _long_gone(self) -> float:
+        """LONG_GONE in frames."""
+        return LONG_GONE * self.roster.rate
+
     def _missing(self) -> list[Instance]:
         """Who was there a moment ago and is not in view."""
         now = self.roster.now
         absent = [i for i in self.roster.active.values() if i.believed and i not in now.found]
-        recent = [i for i in self.roster.gallery.lost if now.order - i.last < LONG_GONE]
+        recent = [i for i in self.roster.gallery.lost if now.order - i.last < self._long_gone()]
         return absent + recent
 
 

@@ -16,8 +16,9 @@ from stages.segment.prompted.instances import MARGIN, UNLIKE, UNLIKE_RETURNING, 
 MOST_LOST = 64
 """How many are remembered; whoever was lost before them would be somebody new. A kB each, and 0.1 ms to compare."""
 
-LONG_GONE = 60
-"""Frames after which somebody may come back anywhere, and is no longer searched for more often than usual."""
+LONG_GONE = 2.0
+"""Seconds after which somebody may come back anywhere, and is no longer searched for more often than usual: at a walk
+one is _LOST_REACH away by then."""
 
 _LOST_REACH = 1.5  # sizes: nobody is expected further away until LONG_GONE, as in the CPU backend
 _WIDE_MARGIN = 3 * MARGIN  # makes up for colours that agree less well, as those of somebody half outside; by hand
@@ -33,6 +34,8 @@ class Gallery:
     def add(self, instance: Instance) -> None:
         """Somebody is lost."""
         self.lost.append(instance)
+        for forgotten in self.lost[:-MOST_LOST]:
+            forgotten.near.clear()  # or everybody would keep whoever they met, and these whom they met, for ever
         del self.lost[:-MOST_LOST]
 
     def remove(self, instance: Instance) -> None:
@@ -41,11 +44,16 @@ class Gallery:
 
 
 def returned(
-    newcomers: Sequence[Instance], absent: Sequence[Instance], present: Sequence[Instance], *, ripe: Set[Instance]
+    newcomers: Sequence[Instance],
+    absent: Sequence[Instance],
+    present: Sequence[Instance],
+    *,
+    ripe: Set[Instance],
+    long_gone: float,
 ) -> list[tuple[Instance, Instance]]:
     """Which newcomers are somebody who was there before.
 
-    Within LONG_GONE frames and near the place where somebody was lost, their colours are enough if nobody else who was
+    Within LONG_GONE and near the place where somebody was lost, their colours are enough if nobody else who was
     lost has them too; they need not even agree well, if they agree with nobody else at all. Later or elsewhere,
     everybody else who might be meant, lost, present or coming in too, has to fit worse by a margin: a wide one near
     that place if the colours do not agree well; and elsewhere, with nobody to compare them to, colours prove nothing.
@@ -57,15 +65,18 @@ def returned(
         absent: m who are not in view.
         present: those who are in view and known.
         ripe: newcomers of whom more will hardly be known than now; the others can wait, unless nobody else fits.
+        long_gone: LONG_GONE in frames.
 
     Returns:
         Pairs of a newcomer and who they are.
     """
-    to_absent, to_present = _differences(newcomers, absent), _differences(newcomers, present)
-    to_each_other = _differences(newcomers, newcomers)
-    np.fill_diagonal(to_each_other, math.inf)
+    to_absent = _differences(newcomers, absent)
     for row, new in enumerate(newcomers):
         to_absent[row, [old.last >= new.first for old in absent]] = math.inf
+    if not (to_absent <= UNLIKE).any():
+        return []  # the usual case; comparing all with all takes 0.1 ms each
+    to_present, to_each_other = _differences(newcomers, present), _differences(newcomers, newcomers)
+    np.fill_diagonal(to_each_other, math.inf)
     costs = np.full(to_absent.shape, math.inf)
     for row, new in enumerate(newcomers):
         for column, old in enumerate(absent):
@@ -81,13 +92,13 @@ def returned(
             fits = unlike <= UNLIKE_RETURNING and new in ripe
             gone, moved = new.first - old.last, _moved(old, new)
             near = moved <= _LOST_REACH
-            if gone < LONG_GONE:
+            if gone < long_gone:
                 decided = near and (stands_out or (fits and unlike + MARGIN <= lost_too))
             else:
                 far_from_others = near and new in ripe and unlike + _WIDE_MARGIN <= anybody < math.inf
                 decided = far_from_others or (fits and stands_out and (near or anybody < math.inf))
             if decided:
-                costs[row, column] = unlike + _DISTANCE_WEIGHT * moved / (1 + gone / LONG_GONE)
+                costs[row, column] = unlike + _DISTANCE_WEIGHT * moved / (1 + gone / long_gone)
     return [(newcomers[row], absent[column]) for row, column in assign(costs)]
 
 

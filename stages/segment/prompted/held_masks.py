@@ -16,10 +16,12 @@ import torch
 from numpy.typing import NDArray
 
 from stages.segment.prompted.instances import Instance, box_overlap
+from stages.segment.prompted.looks import CHECK, LOOKS
 from stages.segment.prompted.protocols import Outlines, Picture
 
-MOST_HELD = 64
-"""Frames held back at most. For SAM 2 one takes 3 MB, and 0.3 MB for each instance: 280 MB with four."""
+MOST_HELD = CHECK + LOOKS[-1]
+"""Frames held back: the longest pause between two looks, and what it takes to be believed. For SAM 2 one frame takes
+3 MB, and 0.3 MB for each instance: 280 MB with four."""
 
 _EDGE = 0.01  # of the frame's size: a cell or two of the masks
 
@@ -100,15 +102,9 @@ def stacked(found: dict[Instance, Seen], numbers: Sequence[int]) -> Outlines:
     )
 
 
-def run_start(held: Sequence[HeldFrame[Picture]], instance: Instance) -> int:
-    """The first frame of the unbroken run of masks that ends where the instance was seen last; -1 if it has none."""
-    start = -1
-    for frame in reversed(held):
-        if instance in frame.found:
-            start = frame.order
-        elif start >= 0:
-            break
-    return start
+def first_held(held: Sequence[HeldFrame[Picture]], instance: Instance) -> int:
+    """The first frame in which somebody has a mask; -1 if there is none."""
+    return next((frame.order for frame in held if instance in frame.found), -1)
 
 
 def merged_since(held: Sequence[HeldFrame[Picture]], a: Instance, b: Instance, *, overlap: float) -> int | None:

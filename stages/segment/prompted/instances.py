@@ -154,10 +154,20 @@ def box_shared(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     return float(width * height / min(box_area(a), box_area(b)))
 
 
-def grown(box: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A box with a rim of a tenth of its size."""
-    rim = 0.1 * (box[2:] - box[:2])
-    return np.concatenate([box[:2] - rim, box[2:] + rim])
+def touching(boxes: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """Which of n boxes share something when each has a rim of a tenth of its size: pairs of rows, the lower first.
+
+    Of somebody behind another no more is seen than what sticks out: boxes that hardly touch are close. For all at once,
+    since every frame asks for every two.
+
+    Args:
+        boxes: (n, 4) xyxy; one that is NaN touches nobody.
+    """
+    rim = 0.1 * (boxes[:, 2:] - boxes[:, :2])
+    low, high = boxes[:, :2] - rim, boxes[:, 2:] + rim
+    with np.errstate(invalid="ignore"):
+        shared = (np.minimum(high[:, None], high) > np.maximum(low[:, None], low)).all(axis=2)
+    return [(int(row), int(column)) for row, column in np.argwhere(np.triu(shared, 1))]
 
 
 def box_overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

@@ -50,6 +50,8 @@ def load(
         ModelUnavailable: the folder is not there or no model of this class, weights are missing or damaged, or the
             device has too little memory for them.
     """
+    if not (folder / "config.json").is_file():  # transformers would build its default model first, gigabytes of it
+        raise ModelUnavailable(f"{folder}: there is no config.json. Fetch the model with `ghost weights fetch`.")
     # Loading takes seconds, and its bar would break through ours.
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:

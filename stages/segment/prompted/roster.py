@@ -14,7 +14,7 @@ from stages.segment.appearance import remember
 from stages.segment.prompted.filters import Plausible
 from stages.segment.prompted.gallery import Gallery
 from stages.segment.prompted.held_masks import HeldFrame, Seen
-from stages.segment.prompted.instances import Contact, Instance, box_shared, grown
+from stages.segment.prompted.instances import Contact, Instance, box_shared, touching
 from stages.segment.prompted.mask_statistics import MaskStatistics, fetch, measure
 from stages.segment.prompted.matching import Sightings
 from stages.segment.prompted.protocols import MaskTracker, Memory, Outlines, Picture
@@ -30,6 +30,7 @@ there. SAM 2 attends to its last 6 masks and 16 pointers: finding people again a
 ABSENT = 3
 """Frames without a mask after which one that comes back is compared with the person anew."""
 
+_USUAL_RATE = 30.0  # frames per second, where time stamps say nothing
 _SHARED_LITTLE = 0.1  # overlaps below are not kept
 _RETURN_RATE = 0.2  # weight of what somebody looks like after an absence; by hand
 
@@ -64,6 +65,13 @@ class Roster(Generic[Picture]):
     def now(self) -> HeldFrame[Picture]:
         """The last frame."""
         return self.held[-1]
+
+    @property
+    def rate(self) -> float:
+        """Frames per second, by the time stamps of those that are held."""
+        first, last = self.held[0], self.held[-1]
+        passed = last.seconds - first.seconds
+        return (last.order - first.order) / passed if passed > 0 else _USUAL_RATE
 
     def follow(self, frame: Frame) -> HeldFrame[Picture]:
         """Takes the next frame, without waiting for the device."""
@@ -102,14 +110,13 @@ class Roster(Generic[Picture]):
             if frame.order - instance.last > ABSENT:
                 instance.back = frame.order
             instance.seen, instance.last, instance.box = instance.seen + 1, frame.order, seen.box
-        for (row, a), (column, b) in itertools.combinations(enumerate(instances), 2):
+        for row, column in touching(boxes):
+            a, b = instances[row], instances[column]
             if not (fine[row] and fine[column]) or a.class_name != b.class_name:
                 continue
             if statistics.overlaps[row, column] > _SHARED_LITTLE:
                 frame.overlaps[frozenset({a, b})] = float(statistics.overlaps[row, column])
-            # Of somebody behind another no more is seen than what sticks out: boxes that hardly touch are close.
-            if box_shared(grown(boxes[row]), grown(boxes[column])) > 0:
-                _note_contact(a, b, Contact(frame.order, box_shared(boxes[row], boxes[column])))
+            _note_contact(a, b, Contact(frame.order, box_shared(boxes[row], boxes[column])))
 
     def begin(self, make: Callable[[int, int], Instance]) -> Instance:
         """Somebody new, with a key and a number for the tracker of their own; `remember` makes them followed."""
@@ -146,6 +153,7 @@ class Roster(Generic[Picture]):
         if instance.believed:
             self.gallery.add(instance)
         else:
+            instance.near.clear()
             for other in self.active.values():
                 other.near.pop(instance, None)
 
@@ -158,7 +166,6 @@ class Roster(Generic[Picture]):
             a.stream, b.stream = b.stream, a.stream
             self.active |= {a.stream: a, b.stream: b}
         a.box, b.box = b.box, a.box
-        a.area, b.area = b.area, a.area
 
     def hand_over(self, instance: Instance, to: Instance, *, since: int) -> None:
         """The mask of one has been another's since a frame, who is not followed otherwise; the first is lost."""
@@ -183,7 +190,10 @@ class Roster(Generic[Picture]):
         old.score, old.supported, old.misses = new.score, new.supported, 0
         self.hand_over(new, old, since=new.first)
         self.gallery.remove(new)
-        old.near.clear()
+        old.near, new.near = new.near, {}  # with whom masks may have been exchanged since the return
+        for other in (*self.active.values(), *self.gallery.lost):
+            if (contact := other.near.pop(new, None)) is not None:
+                other.near[old] = contact
 
     def _step_back(self, instance: Instance, since: int) -> None:
         """Where somebody was last, after what they had since a frame has been taken from them."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.segment.prompted.held_masks import HeldFrame, break_near, merged_since, steadiness
-from stages.segment.prompted.instances import MARGIN, UNLIKE, UNLIKE_RETURNING, Instance, box_shared
+from stages.segment.prompted.instances import KNOWN, MARGIN, UNLIKE, UNLIKE_RETURNING, Instance, box_shared
 from stages.segment.prompted.protocols import Picture
 
 Colours = NDArray[np.float32]
@@ -154,7 +154,7 @@ def slid_onto(instance: Instance, colours: Colours, *, here: Iterable[Instance])
 
 def came_back_as_another(instance: Instance, colours: Colours) -> bool:
     """Whether a mask that was gone for a while lies on somebody else now."""
-    return instance.back is not None and instance.unlike(colours) > UNLIKE
+    return instance.back is not None and instance.samples >= KNOWN and instance.unlike(colours) > UNLIKE
 
 
 def since_contact(held: Sequence[HeldFrame[Picture]], a: Instance, b: Instance) -> int:
@@ -185,8 +185,13 @@ def resolve(sure: Set[Instance], *, colours: Mapping[Instance, Colours], frame: 
             if other not in frame.found:
                 del instance.near[other]
             elif other in own and box_shared(frame.found[instance].box, frame.found[other].box) <= CONTACT:
-                del instance.near[other]
-                other.near.pop(instance, None)
+                forget_contact(instance, other)
+
+
+def forget_contact(a: Instance, b: Instance) -> None:
+    """Two are apart again; either may have forgotten it before, when the other was not in view."""
+    a.near.pop(b, None)
+    b.near.pop(a, None)
 
 
 def expire(instance: Instance, *, before: int) -> None:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from stages.segment.prompted.filters import Plausible
-from stages.segment.prompted.held_masks import HeldFrame, Seen, run_start, stacked
+from stages.segment.prompted.held_masks import HeldFrame, Seen, first_held, stacked
 from stages.segment.prompted.instances import Instance, distance, longer_side
 from stages.segment.prompted.mask_statistics import MaskStatistics, fetch, measure
 from stages.segment.prompted.matching import SAME, WITHIN
@@ -80,7 +80,7 @@ def trace_back(
     """
     starts: dict[int, list[Instance]] = {}
     for instance in newcomers:
-        if (start := run_start(held, instance)) >= 0:
+        if (start := first_held(held, instance)) >= 0:
             starts.setdefault(start, []).append(instance)
     meetings: dict[Instance, Meeting] = {}
     for start, together in sorted(starts.items()):

@@ -61,42 +61,6 @@ def test_files_that_numpy_wrote_are_read(tmp_path):
     masks.validate(tmp_path / "mask_data.npz")
 
 
-@pytest.mark.parametrize(
-    "box",
-    [
-        (0, 0, 159, 89),
-        (10, 20, 10, 20),
-        (30, 5, 100, 80),
-        (-7, -3, 20, 30),
-        (150, 80, 170, 95),
-        (200, 0, 210, 5),
-    ],
-)
-def test_a_crop_is_the_same_part_of_the_whole_image(written, box):
-    path, images = written
-    x1, y1, x2, y2 = box
-    padded = np.pad(images[2], 100)
-    expected = padded[y1 + 100 : y2 + 101, x1 + 100 : x2 + 101]
-    with Masks.open(path) as found:
-        for person in (1, 2, 65_535, 7):
-            assert np.array_equal(found.crop(2, person, box), expected == person)
-        assert not found.crop(3, 1, np.array(box)).any()
-
-
-def test_a_crop_reads_no_further_than_its_lower_edge(tmp_path):
-    noise = np.random.default_rng(0).integers(0, 3, (2000, 500), dtype=np.uint16)
-    path = tmp_path / "mask_data.npz"
-    with MaskWriter(path, height=2000, width=500) as writer:
-        writer.write(0, noise)
-    content = bytearray(path.read_bytes())
-    content[len(content) * 3 // 4 : len(content) - 400] = bytes(len(content) - 400 - len(content) * 3 // 4)
-    path.write_bytes(content)
-    with Masks.open(path) as found:
-        assert np.array_equal(found.crop(0, 1, (3, 4, 60, 900)), noise[4:901, 3:61] == 1)
-        with pytest.raises(BadInput, match=r"mask_data\.npz: mask_000000"):
-            found.labels(0)
-
-
 def test_empty_frames_cost_almost_nothing(tmp_path):
     def cpu_of_writing(labels):
         spent = []

@@ -71,27 +71,6 @@ def test_deflate_is_as_small_as_numpys(tmp_path):
     assert ours <= 1.1 * numpys, f"{ours} bytes against {numpys}"
 
 
-@pytest.mark.parametrize("level", [0, 6])
-def test_rows_are_those_of_the_array(tmp_path, level):
-    image = np.random.default_rng(1).integers(0, 9, (700, 500), dtype=np.uint16)
-    path = write(tmp_path / "a.npz", {"x": image}, level=level)
-    with NpzReader(path) as reader:
-        for start, stop in ((0, 700), (0, 1), (699, 700), (123, 456), (40, 40)):
-            assert np.array_equal(reader.read_rows("x", start, stop), image[start:stop]), (start, stop)
-        with pytest.raises(ValueError, match=r"rows 600\.\.701 of 700"):
-            reader.read_rows("x", 600, 701)
-
-
-def test_rows_are_read_without_holding_those_before(tmp_path):
-    path = write(tmp_path / "a.npz", {"x": np.zeros((20_000, 1000), np.uint8)})
-    with NpzReader(path) as reader:
-        tracemalloc.start()
-        assert reader.read_rows("x", 19_990, 20_000).shape == (10, 1000)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-    assert peak < 2_000_000, f"{peak} bytes were held"
-
-
 def test_more_entries_than_a_plain_zip_can_count(tmp_path):
     count = 66_000
     entry = pack(np.zeros(1, np.uint8))

@@ -13,7 +13,7 @@ import pytest
 from common.errors import BadInput
 from common.media import decoder
 from common.media.container import open_video
-from common.media.decode import frames, key_frames, read_frames
+from common.media.decode import frames, read_frames
 from common.media.packet_times import read_time_table
 from common.media.pixels import Converter
 from tests.common.media.oracle import pixels
@@ -63,13 +63,6 @@ def test_single_frames_by_seeking_are_the_frames_of_a_full_decode(zoo, name):
     for _ in range(4):
         indices = dice.choice(len(table), size=min(5, len(table)), replace=False)
         assert numbers(read_frames(zoo[name], table, indices)) == [truth[i] for i in sorted(indices)]
-
-
-@pytest.mark.parametrize("name", HEALTHY)
-def test_key_frames_alone(zoo, name):
-    table = read_time_table(zoo[name])
-    truth = expected_numbers(name)
-    assert numbers(key_frames(zoo[name], table)) == [truth[i] for i in np.flatnonzero(table.keyframe)]
 
 
 @pytest.mark.parametrize(("start", "stop", "step"), [(0, None, 7), (41, 80, 1), (5, None, 40), (89, 90, 3), (7, 7, 1)])
@@ -268,7 +261,7 @@ from common.errors import GhostError
 from common.media.container import probe
 from common.media import decoder
 from common.media.container import open_video
-from common.media.decode import frames, key_frames, read_frames
+from common.media.decode import frames, read_frames
 from common.media.packet_times import read_time_table
 whole, path, dice = Path(sys.argv[1]).read_bytes(), Path(sys.argv[2]), random.Random(int(sys.argv[3]))
 for _ in range(20):
@@ -280,7 +273,7 @@ for _ in range(20):
         probe(path)
         table = read_time_table(path)
         sparse = read_frames(path, table, range(0, len(table), 11))
-        for stream in (frames(path, table), key_frames(path, table), sparse):
+        for stream in (frames(path, table), sparse):
             for frame in stream:
                 pass
             assert stream.tally.delivered + stream.tally.missing == stream.tally.asked

@@ -11,8 +11,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from huggingface_hub.errors import OfflineModeIsEnabled
 
 from common.errors import BadInput, ConfigurationError, DiskError, ModelUnavailable, TemporaryFailure
+from common.weights import hub as client
 from common.weights import lock
 from common.weights.hub_fetch import fetch_models
 from common.weights.hub_lock import HubFile, write_model
@@ -204,6 +206,27 @@ def test_offline_nothing_is_asked_and_what_is_missing_is_said(
         fetch_models([hub.model("lion", pinned=False)], tmp_path)
     assert hub.requests == []
     assert models_in(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"TRANSFORMERS_OFFLINE": "1"}, "unset TRANSFORMERS_OFFLINE and run again"),
+        ({"HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "true"}, "unset TRANSFORMERS_OFFLINE and run again"),
+        ({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}, "unset HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE and run"),
+    ],
+)
+def test_the_variables_that_forbid_to_ask_are_the_ones_that_are_named(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], named: str
+) -> None:
+    hub.add("lion", LION)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ModelUnavailable, match=named) as error:
+        fetch_models([hub.model("lion")], tmp_path)
+    assert "weights fetch" not in str(error.value), "which is what was just run"
+    refused = client._explain(OfflineModeIsEnabled("offline"), hub.model("lion"))
+    assert str(refused).endswith(f"Unset {client.forbidden_by()}.")
 
 
 def test_a_gated_model_says_how_to_get_access(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

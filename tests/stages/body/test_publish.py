@@ -11,12 +11,14 @@ from common.artifacts import bodies as bodies_artifact
 from common.artifacts.bodies import load_person
 from common.errors import GhostError, ModelUnavailable
 from common.harness import Status
+from common.manifest import read_manifest
 from common.storage.local import LocalStorage
 from stages.body import framewise
 from stages.body.stage import STAGE as BODY
 from stages.body.stage import Options
 from stages.frames.stage import STAGE as FRAMES
 from stages.ingest.stage import STAGE as INGEST
+from stages.segment.backends.fake import FakeSegmenter
 from stages.segment.stage import STAGE as SEGMENT
 from tests.media_zoo import run_ffmpeg
 from tests.stages.body.backends.sam3d_standin import diary, write_checkout, write_weights
@@ -86,8 +88,37 @@ def test_bodies_meshes_and_looks_are_published_under_the_names_of_the_original(u
     assert len(outcome.manifest.found["model"]) == 12
     assert outcome.manifest.found["environment"] == f"Python {platform.python_version()}, torch 0.0"
     assert (outcome.manifest.record.gpu, outcome.manifest.record.gpu_peak) == ("GPU 0 of the stand-in", 5 << 30)
+    assert (outcome.manifest.record.device, outcome.manifest.record.precision) == ("cuda", "")
     assert not (unit.folder / "out/take/_partial").exists()
     assert not any("_partial" in file.key for file in outcome.manifest.files)
+
+
+@pytest.mark.parametrize(
+    ("names", "bodies", "said"),
+    [
+        ({1: "red person", 2: "dancer"}, {1, 2}, 0),
+        ({1: "woman in white", 2: "bicycle"}, {1}, 0),
+        ({1: "skier", 2: "bicycle"}, set(), 1),
+    ],
+)
+def test_whoever_segment_calls_a_person_in_any_words_has_a_body_and_that_nobody_has_is_said(
+    tmp_path, monkeypatch, names, bodies, said
+):
+    segment = FakeSegmenter.segment
+
+    def renamed(self, frames):
+        for one in segment(self, frames):
+            called = [dataclasses.replace(person, class_name=names[person.id]) for person in one.tracked]
+            yield dataclasses.replace(one, tracked=tuple(called))
+
+    monkeypatch.setattr(FakeSegmenter, "segment", renamed)
+    unit = Unit(tmp_path)
+    outcome = harness.execute(unit.task(BODY, "cam01", Options(backend="fake")))
+    assert bodies_artifact.load(tmp_path / "out/take/cam01/body_data").keys() == bodies
+    segmented = read_manifest(unit.output, "take", "segment", "cam01")
+    assert segmented.found["people"] == len(bodies)
+    for manifest in (segmented, outcome.manifest):
+        assert sum("1 x 'bicycle', 1 x 'skier', and no person" in text for text in manifest.warnings) == said
 
 
 def test_a_process_that_dies_leaves_its_chunks_to_the_next_attempt(unit, monkeypatch):

@@ -48,6 +48,17 @@ def test_noise_is_halved_and_jitter_nearly_gone(times):
     assert fine < 0.15 * rough, f"{rough * 1e3:.1f} -> {fine * 1e3:.1f} mm/frame^2"
 
 
+@pytest.mark.parametrize("fps", [24, 30, 60, 120, 240])
+@pytest.mark.parametrize(("hertz", "passes"), [(1, 1.0), (3, 0.94), (5, 0.65), (7, 0.21)])
+def test_the_same_frequencies_pass_at_any_rate(fps, hertz, passes):
+    times = even(fps, seconds=2.0)
+    circle = np.stack([np.cos(2 * np.pi * hertz * times), np.sin(2 * np.pi * hertz * times)], axis=-1)[:, None]
+    found = smooth(circle, times, window=window_for(times))
+    inner = (times > WINDOW) & (times < times[-1] - WINDOW)
+    gain = float((found * circle).sum(axis=-1)[inner].mean())
+    assert gain == pytest.approx(passes, abs=0.03), f"{gain:.3f} of {hertz} Hz"
+
+
 def test_nothing_is_delayed():
     times = even()
     truth = swing(times, hertz=2)[:, 0, 0]

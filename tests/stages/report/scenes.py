@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from common.artifacts.masks import MaskWriter
 from common.artifacts.scene import Scene, SceneVideo
 from common.artifacts.synchronization import CameraStart, PairOffset, Synchronization
 from common.fingerprint import of_recording
-from common.manifest import Failure, Manifest, RunRecord, encode, failure_key, manifest_key
+from common.manifest import Failure, Manifest, RunRecord, encode, failure_key, manifest_key, unit_name
 from common.media.encode import VideoWriter
 from common.media.packet_times import read_time_table
 from common.media.properties import VideoProperties
@@ -41,6 +42,7 @@ class SceneMaker:
         self.folder, self.name = folder, name
         self.data, self.output = LocalStorage(folder / "data"), LocalStorage(folder / "out")
         self.videos: dict[str, SceneVideo] = {}
+        self.published: dict[tuple[str, str | None], None] = {}  # in the order of the first time
         (folder / "data" / name).mkdir(parents=True)
         (folder / "out" / name).mkdir(parents=True)
 
@@ -81,7 +83,15 @@ class SceneMaker:
         frames_artifact.save(folder, table, properties)
         self.publish("frames", video, [FRAMES.key(video)], options={"jpeg": False})
 
-    def segment(self, video: str, people: dict[int, range], *, frames: int = 30, **manifest: object) -> None:
+    def segment(
+        self,
+        video: str,
+        people: dict[int, range],
+        *,
+        frames: int = 30,
+        class_names: dict[int, str] | None = None,
+        **manifest: object,
+    ) -> None:
         """Everybody is a box 20 wide and 60 high at x = 40 * id - 20, in the frames of a range."""
         folder = self.root / PEOPLE.key(video)
         folder.mkdir(parents=True)
@@ -92,7 +102,9 @@ class SceneMaker:
                     if frame in seen:
                         labels[20:80, 40 * person - 30 : 40 * person - 10] = person
                 writer.write(frame, labels)
-                found = people_artifact.from_geometry(frame, people_in(labels), height=HEIGHT, width=WIDTH)
+                found = people_artifact.from_geometry(
+                    frame, people_in(labels), height=HEIGHT, width=WIDTH, class_names=class_names
+                )
                 people_artifact.save_frame(folder, found)
         manifest = {
             "options": {"backend": "embedded", "detection_step": 50},
@@ -128,7 +140,9 @@ class SceneMaker:
         self.publish("sync", None, [SYNCHRONIZATION.path, SYNC_PICTURE.path, IDENTITIES.path], **manifest)
 
     def publish(self, stage: str, video: str | None, keys: list[str], **fields: object) -> None:
-        """The manifest of files that are already in their place."""
+        """The manifest of files that are already in their place, made from all that was published before them."""
+        inputs = {f"{made}/{unit_name(of)}": {} for made, of in self._before(stage, video)}
+        self.published[stage, video] = None
         files = []
         for key in keys:
             path = self.root / key
@@ -141,11 +155,19 @@ class SceneMaker:
             "weights": {},
             "packages": {"numpy": "2.0"},
             "record": RunRecord(START, 12.5, 8.25, 300 * 2**20, 1000, 2_500_000),
-            "inputs": {},
+            "inputs": inputs,
             "code": "c0de" * 16,
         } | fields
         manifest = Manifest(stage=stage, scene=self.name, video=video, key="k", files=tuple(files), **values)
         self.output.write(manifest_key(self.name, stage, video), encode(manifest))
+
+    def _before(self, stage: str, video: str | None) -> Iterator[tuple[str, str | None]]:
+        """What was published before a unit, as far as it concerns it."""
+        for other, of in self.published:
+            if other == stage and of == video:
+                return
+            if other != stage and (of is None or (of in self.videos and video in (None, of))):
+                yield other, of
 
     def fail(self, stage: str, video: str | None, message: str, code: int = 65) -> None:
         failure = Failure(stage, self.name, video, code, message, START)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from common.artifacts.expectation import CameraCheck, Expectation
 from common.artifacts.synchronization import CameraStart, Contribution
 from common.drawing import person_colour
+from common.manifest import RunRecord
 from stages.report.page import SECTIONS
 from stages.report.publish import MAX_BYTES
 from stages.report.stage import STAGE
@@ -256,6 +258,7 @@ def test_a_removed_camera_is_mentioned_once_and_counts_no_more(tmp_path):
     del maker.videos["right"]
     (tmp_path / "data" / "take" / "right.mp4").unlink()
     maker.ingest()
+    maker.publish("sync", None, ["synchronization.json", "cross_video_id_mapping.json"])
     workspace = maker.workspace("again")
     STAGE.run(workspace, STAGE.make_options({}))
     page = parse((tmp_path / "again" / "report.html").read_text(encoding="utf-8"))
@@ -301,6 +304,35 @@ def test_one_unreadable_video_does_not_hide_the_others(tmp_path):
     assert "torn.mp4: not a video." in section(page, "verdict").text
     assert len(page.all("img")) == 3
     assert "#1" in section(page, "people").text
+
+
+def test_it_says_on_what_models_ran_and_in_which_precision(tmp_path):
+    maker = SceneMaker(tmp_path)
+    for video in ("left", "right"):
+        maker.add_video(video)
+    maker.ingest()
+    cost = RunRecord("2026-11-22T00:00:00+00:00", 1.0, 1.0, 1, 1, 1)
+    for video in ("left", "right"):
+        maker.frames(video)
+        on_gpu = replace(cost, gpu="NVIDIA H100", gpu_peak=1, device="cuda", precision="bfloat16")
+        maker.segment(video, {1: range(30)}, record=on_gpu)
+    maker.body("left", {1: range(30)}, record=replace(cost, device="cpu"))
+    tables = section(parse(maker.report()), "reproduce").all("table")
+    (table,) = [one for one in tables if "ran on" in one.one("thead").text]
+    rows = [[cell.text for cell in row.children if not isinstance(cell, str)] for row in table.one("tbody").all("tr")]
+    assert rows == [["body", "cpu"], ["segment", "NVIDIA H100 (cuda), bfloat16"]]
+
+
+def test_only_people_are_counted_as_people_whatever_they_are_called(tmp_path):
+    maker = SceneMaker(tmp_path)
+    maker.add_video("cam01")
+    maker.ingest()
+    maker.frames("cam01")
+    maker.segment("cam01", {1: range(30), 2: range(30)}, class_names={1: "bicycle", 2: "woman in white"})
+    page = parse(maker.report())
+    assert "One camera, 1 person found" in section(page, "verdict").text
+    assert "#2" in section(page, "people").text
+    assert "#1" not in section(page, "people").text
 
 
 def test_without_start_times_pictures_have_the_same_pts_and_say_so(tmp_path):

@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 
 from common.manifest import Manifest, RunRecord
+from common.published import Published
 from stages.report import wording
 from stages.report.axis import make_axis
-from stages.report.history import ORDER, WITHOUT_RECORDINGS
+from stages.report.history import WITHOUT_RECORDINGS, read_history
 from stages.report.instants import best_window, choose_instants
 from stages.report.page import prose
 from stages.report.redact import make_redact
 from stages.report.sections.reproduce import differing_options, run_command, stage_command
 from stages.report.stage import STAGE
 from stages.report.tracks import LEVELS, reduce_body, reprojection_residuals, strip
-from tests.stages.report.scenes import a_body
+from tests.stages.report.scenes import SceneMaker, a_body
 from workflows import pipeline
 
 
@@ -22,9 +23,25 @@ def a_manifest(stage, video=None, **options):
     return Manifest(stage, "take", video, "k", (), {}, options, {}, "c", {}, record)
 
 
-def test_stages_are_shown_in_the_order_of_the_pipeline():
-    others = [stage.name for stage in pipeline.STAGES if stage is not STAGE]
-    assert list(ORDER) == others
+def test_stages_are_shown_after_those_that_they_read_from(tmp_path):
+    maker = SceneMaker(tmp_path)
+    shown = [stage for stage in pipeline.STAGES if stage is not STAGE]
+    for stage in shown:
+        producers = [f"{other.name}/scene" for other in pipeline.upstream(stage)]
+        maker.publish(stage.name, None, [], inputs={"recordings": {}, **{producer: {} for producer in producers}})
+    order = [m.stage for m in read_history(Published(maker.output, "take"), leave_out=STAGE.name).manifests]
+    assert sorted(order) == sorted(stage.name for stage in shown)
+    for stage in shown:
+        assert {other.name for other in pipeline.upstream(stage)} <= {*order[: order.index(stage.name)]}, stage.name
+
+
+def test_a_stage_that_never_succeeded_comes_last_and_a_circle_of_records_does_no_harm(tmp_path):
+    maker = SceneMaker(tmp_path)
+    maker.publish("frames", "a", [], inputs={"frames/b": {}})
+    for stage, video in (("body", "a"), ("frames", "b")):
+        maker.fail(stage, video, "broken")
+    history = read_history(Published(maker.output, "take"), leave_out=STAGE.name)
+    assert [(f.stage, f.video) for f in history.failures] == [("frames", "b"), ("body", "a")]
 
 
 def test_single_commands_name_the_recordings_exactly_where_a_stage_opens_them():

@@ -1,16 +1,31 @@
+import subprocess
+import sys
+
 import pytest
 
-from common.errors import ModelUnavailable
+from common.errors import UsageError
 from common.stage import option_specs
-from stages.segment.backends import create
 from stages.segment.stage import BACKENDS, STAGE, Options
 
 
 @pytest.mark.parametrize("backend", ["embedded", "fake"])
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
-def test_backends_of_the_cpu_refuse_another_device_and_name_one_that_takes_it(backend, device):
-    with pytest.raises(ModelUnavailable, match=r"runs on the CPU only.*gdino-sam2"):
-        create(Options(backend=backend, device=device))
+def test_backends_of_the_cpu_leave_other_devices_to_others(backend, device):
+    assert not STAGE.uses_gpu(STAGE.make_options({"backend": backend, "device": device}))
+
+
+@pytest.mark.parametrize("prompt", ["", " . ", "person. 17."])
+def test_a_prompt_that_names_nothing_is_refused_with_the_options(prompt):
+    with pytest.raises(UsageError, match="--prompt"):
+        STAGE.make_options({"backend": "gdino-sam2", "prompt": prompt})
+
+
+def test_refusing_options_needs_no_model():
+    said = "import sys\nfrom stages.segment.stage import STAGE\n"
+    said += "STAGE.make_options({'backend': 'sam3', 'prompt': 'dog.'})\n"
+    said += "print([name for name in ('torch', 'transformers', 'numpy') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", said], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.parametrize(

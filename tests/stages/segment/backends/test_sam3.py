@@ -14,7 +14,7 @@ from stages.segment.backends.sam3 import ConceptSegmenter
 from stages.segment.prompted.sam3_follower import Sam3, Thresholds
 from stages.segment.publish import describe
 from stages.segment.stage import Options
-from tests.stages.segment.prompted.sam3_reference import CPU, Detection, direct, moving_pictures, save
+from tests.stages.segment.prompted.sam3_reference import CPU, Detection, direct, moving_pictures, opened, save
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +29,7 @@ def video(count: int) -> list[Frame]:
     return [Frame(index + 10, index / 25, image, False) for index, image in enumerate(moving_pictures(count))]
 
 
-def segmented(folder: Path, count: int, *, dtype: torch.dtype = torch.float32) -> list[TrackFrame]:
-    sam3 = Sam3(folder, prompt="person. bicycle", device=CPU, dtype=dtype, thresholds=Thresholds(0.0, 0.0))
+def segmented(sam3: Sam3, count: int) -> list[TrackFrame]:
     segmenter: VideoSegmenter = ConceptSegmenter(sam3)
     assert not segmenter.runs_elsewhere
     assert not segmenter.gives_landmarks
@@ -38,8 +37,8 @@ def segmented(folder: Path, count: int, *, dtype: torch.dtype = torch.float32) -
 
 
 def test_a_video_becomes_label_images_with_constant_ids_from_1(folder: Path) -> None:
-    results = segmented(folder, 12)
-    assert [(result.index, result.seconds) for result in results] == [(one.index, one.seconds) for one in video(12)]
+    results = segmented(opened(folder), 8)
+    assert [(result.index, result.seconds) for result in results] == [(one.index, one.seconds) for one in video(8)]
     classes: dict[int, str] = {}
     for result in results:
         assert result.labels.shape == (90, 160)
@@ -58,19 +57,22 @@ def test_a_video_becomes_label_images_with_constant_ids_from_1(folder: Path) -> 
 
 
 def test_the_same_video_gives_the_same_result(folder: Path) -> None:
-    for first, second in zip(segmented(folder, 6), segmented(folder, 6), strict=True):
+    again = Sam3(folder, prompt="person. bicycle", device=CPU, thresholds=Thresholds(0.0, 0.0))
+    results = segmented(opened(folder), 5)
+    assert any(result.labels.any() for result in results), "label images without anybody would be equal anyhow"
+    for first, second in zip(results, segmented(again, 5), strict=True):
         assert np.array_equal(first.labels, second.labels)
         assert first.tracked == second.tracked or [vars(a) for a in first.tracked] == [vars(b) for b in second.tracked]
 
 
 def test_half_precision_runs_through(folder: Path) -> None:
-    results = segmented(folder, 5, dtype=torch.bfloat16)
+    results = segmented(opened(folder, dtype=torch.bfloat16), 5)
     assert len(results) == 5
     assert any(result.tracked for result in results)
 
 
 def test_a_person_and_a_bicycle_are_told_apart_and_lie_where_they_were_detected(folder: Path) -> None:
-    sam3 = Sam3(folder, prompt="person. bicycle", device=CPU, thresholds=Thresholds(0.0, 0.0))
+    sam3 = opened(folder)
     direct(sam3.model, lambda frame: [Detection(0, (1, 1, 7, 15), 0.75), Detection(1, (9, 4, 15, 12), 0.5)])
     (first, *_) = ConceptSegmenter(sam3).segment(video(5))
     assert [(one.id, one.class_name, one.score) for one in first.tracked] == [(1, "person", 0.75), (2, "bicycle", 0.5)]

@@ -1,7 +1,17 @@
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def imported_once() -> None:
+    """The garbage collector no longer looks at what imports have made, which stays anyhow.
+
+    With torch and transformers it takes 0.2 s each time, and models that are loaded make it look.
+    """
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

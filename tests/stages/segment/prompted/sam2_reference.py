@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,6 +63,13 @@ def normalised(image: NDArray[np.uint8], side: int = SIDE) -> torch.Tensor:
     return ((square[0].round().clamp(0, 255) / 255) - mean[:, None, None]) / deviation[:, None, None]
 
 
+@functools.cache
+def _loaded(folder: Path) -> Any:
+    """Read once: neither its weights nor anything else of it changes."""
+    model: Any = Sam2VideoModel.from_pretrained(folder)
+    return model.eval()
+
+
 def session(frames: Sequence[NDArray[np.uint8]]) -> Sam2VideoInferenceSession:
     started = Sam2VideoInferenceSession(video=None, video_height=SIDE, video_width=SIDE, dtype=torch.float32)
     for index, frame in enumerate(frames):
@@ -86,7 +94,7 @@ def propagated(
         start: the first frame.
         reverse: backwards from it.
     """
-    model: Any = Sam2VideoModel.from_pretrained(folder).eval()
+    model = _loaded(folder)
     video = session(frames)
     assert video.processed_frames is not None
     for index in range(len(frames), 16):  # in a shorter video it would count time in units of the video's length
@@ -106,7 +114,7 @@ def propagated(
 
 def boxed(folder: Path, frame: NDArray[np.uint8], box: Sequence[float]) -> Result:
     """What transformers finds in a box, xyxy in pixels of the frame, by its two corners."""
-    model: Any = Sam2VideoModel.from_pretrained(folder).eval()
+    model = _loaded(folder)
     video = session([frame])
     height, width = frame.shape[:2]
     corners = torch.tensor(box).reshape(1, 1, 2, 2) * torch.tensor([SIDE / width, SIDE / height])

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import itertools
+import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +22,9 @@ from numpy.typing import NDArray
 from transformers import CLIPTokenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 from transformers.models.sam3_tracker_video import modeling_sam3_tracker_video
-from transformers.models.sam3_video.modeling_sam3_video import Sam3VideoInferenceSession
+from transformers.models.sam3_video.modeling_sam3_video import Sam3VideoInferenceSession, Sam3VideoModel
 
+from stages.segment.prompted.sam3_follower import Sam3, Thresholds
 from stages.segment.prompted.sam3_words import Phrase
 from tests import tiny_models
 
@@ -33,7 +38,23 @@ def save(folder: Path, *, seed: int = 0, **settings: Any) -> Path:
 
     Settings are those of `Sam3VideoConfig`. Its tokenizer has a piece for every letter and no longer ones.
     """
-    model: Any = tiny_models.sam3_video(seed=seed, side=SIDE, **settings)
+    if seed not in _saved or not _saved[seed][0].exists():
+        _save_weights(folder, seed=seed)
+        _saved[seed] = folder, json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    elsewhere, usual = _saved[seed]
+    if elsewhere != folder:
+        shutil.copytree(elsewhere, folder, dirs_exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(usual | settings), encoding="utf-8")
+    return folder
+
+
+_saved: dict[int, tuple[Path, dict[str, Any]]] = {}
+"""Where the weights of a seed are already, and their configuration before any settings: to save takes a third of a
+second, to copy a hundredth."""
+
+
+def _save_weights(folder: Path, *, seed: int) -> None:
+    model: Any = tiny_models.sam3_video(seed=seed, side=SIDE)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim >= 2 and parameter[0].numel() > 1:  # as in tiny_models: the usual ones give constants
@@ -42,7 +63,43 @@ def save(folder: Path, *, seed: int = 0, **settings: Any) -> Path:
                 parameter.normal_(std=0.1)
         model.tracker_model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(2)
     model.save_pretrained(folder)
-    return save_words(folder)
+    save_words(folder)
+
+
+def opened(
+    folder: Path, *, prompt: str = "person. bicycle", dtype: torch.dtype = torch.float32, **settings: float
+) -> Sam3:
+    """A SAM 3 that finds all that it can, whose attributes may be changed; those of its parts and weights may not.
+
+    These are read once and shared by all that are opened from a folder in the same way.
+    """
+    first = _opened(folder, prompt, dtype)
+    sam3 = copy.copy(first)
+    sam3.model = copy.copy(first.model)
+    return adjusted(sam3, **settings)
+
+
+@functools.cache
+def _opened(folder: Path, prompt: str, dtype: torch.dtype) -> Sam3:
+    return Sam3(folder, prompt=prompt, device=CPU, dtype=dtype, thresholds=Thresholds(0.0, 0.0))
+
+
+def unchanged(folder: Path, **settings: float) -> Any:
+    """transformers' own model, of which the same is true."""
+    return adjusted(copy.copy(_unchanged(folder)), **settings)
+
+
+@functools.cache
+def _unchanged(folder: Path) -> Any:
+    stock: Any = Sam3VideoModel.from_pretrained(folder)
+    return stock.eval()
+
+
+def adjusted(sam3: Any, **settings: float) -> Any:
+    """Changes settings of a model, named as in `Sam3VideoConfig`."""
+    for name, value in settings.items():
+        setattr(getattr(sam3, "model", sam3), name, value)
+    return sam3
 
 
 def save_words(folder: Path) -> Path:

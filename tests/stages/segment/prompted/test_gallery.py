@@ -1,11 +1,13 @@
 """Who comes back: colours, places and times as they are decided by hand."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from stages.segment.appearance import BINS
-from stages.segment.prompted.gallery import LONG_GONE, MOST_LOST, Gallery, returned
-from stages.segment.prompted.instances import Instance
+from stages.segment.prompted.gallery import MOST_LOST, Gallery, returned
+from stages.segment.prompted.instances import Contact, Instance
 
 
 def colours(bin_):
@@ -22,12 +24,13 @@ def person(bin_, *, x=50.0, first=0, last=100, kind="person"):
     )
 
 
+LONG_GONE = 60  # frames
 HERE, SOON, LATER = {"x": 60.0}, {"first": 120}, {"first": 100 + LONG_GONE + 40}
 FAR = {"x": 400.0}
 
 
 def names(newcomers, absent, present=(), ripe=None):
-    pairs = returned(newcomers, absent, present, ripe=set(newcomers) if ripe is None else ripe)
+    pairs = returned(newcomers, absent, present, ripe=set(newcomers) if ripe is None else ripe, long_gone=LONG_GONE)
     return [(newcomers.index(new), absent.index(old)) for new, old in pairs]
 
 
@@ -104,3 +107,12 @@ def test_the_gallery_keeps_the_last_ones():
     gallery.remove(people[5])
     gallery.remove(people[0])
     assert people[5] not in gallery.lost
+
+
+def test_who_is_forgotten_keeps_nobody_whom_they_met():
+    gallery, people = Gallery(), [person(4) for _ in range(MOST_LOST + 3)]
+    for earlier, later in itertools.pairwise(people):
+        earlier.near[later] = later.near[earlier] = Contact(0, 0.5)
+    for one in people:
+        gallery.add(one)
+    assert [bool(one.near) for one in people] == [False] * 3 + [True] * MOST_LOST

@@ -1,5 +1,6 @@
 """The detector against transformers' own processor: the same pixels in, the same boxes out."""
 
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -25,9 +26,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_models.grounding_dino(tmp_path_factory.mktemp("dino"))
 
 
+@functools.cache
 def detector(
     folder: Path, prompt: str = "person. bicycle", *, box: float = 0.0, text: float = 0.0, dtype: Any = torch.float32
 ) -> GroundingDinoDetector:
+    """The same one whenever the same is asked for."""
     return GroundingDinoDetector(folder, prompt=prompt, box_threshold=box, text_threshold=text, device=CPU, dtype=dtype)
 
 
@@ -37,9 +40,14 @@ def picture(seed: int = 0, height: int = HEIGHT, width: int = WIDTH) -> NDArray[
     return np.kron(coarse, np.ones((8, 8, 1), int))[:height, :width].astype(np.uint8)
 
 
+@functools.cache
+def processor_of(folder: Path) -> Any:
+    return GroundingDinoProcessor.from_pretrained(folder)
+
+
 def transformers_results(folder: Path, image: NDArray[np.uint8], caption: str, threshold: float) -> Any:
-    """Pixels, and per box score, xyxy and words, by transformers alone."""
-    processor = GroundingDinoProcessor.from_pretrained(folder)
+    """Inputs, then per box score, xyxy and words, and all probabilities, by transformers alone."""
+    processor = processor_of(folder)
     inputs = processor(images=image, text=caption, return_tensors="pt")
     with torch.no_grad():
         output = GroundingDinoForObjectDetection.from_pretrained(folder).eval()(**inputs)
@@ -52,7 +60,7 @@ def transformers_results(folder: Path, image: NDArray[np.uint8], caption: str, t
 @pytest.mark.parametrize(("height", "width"), [(120, 213), (333, 100), (160, 200), (97, 97)])
 def test_pixels_are_those_of_the_processor(folder: Path, height: int, width: int) -> None:
     image = picture(height=height, width=width)
-    theirs, _, _ = transformers_results(folder, image, "person.", 0.5)
+    theirs = processor_of(folder)(images=image, text="person.", return_tensors="pt")
     ours = detector(folder)._prepared(image)
     assert ours.shape == theirs["pixel_values"].shape
     deviation = torch.tensor([0.229, 0.224, 0.225])[:, None, None]  # ImageNet's, by which both divide

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from stages.segment.appearance import BINS
-from stages.segment.prompted.held_masks import HeldFrame, Seen, break_near, merged_since, run_start, steadiness
+from stages.segment.prompted.held_masks import HeldFrame, Seen, break_near, first_held, merged_since, steadiness
 from stages.segment.prompted.instances import Instance
 
 
@@ -21,12 +21,11 @@ def frames(*found):
     return [HeldFrame(order, order, 0.0, 100, 200, order, dict(people)) for order, people in enumerate(found)]
 
 
-def test_the_run_that_ends_where_somebody_was_seen_last_begins_after_the_gap():
+def test_masks_that_flicker_begin_with_the_first():
     a = somebody()
     here, nobody = {a: seen()}, {}
-    assert run_start(frames(here, nobody, here, here, nobody), a) == 2
-    assert run_start(frames(here, here), a) == 0
-    assert run_start(frames(nobody), a) == -1
+    assert first_held(frames(nobody, here, nobody, here, nobody), a) == 1
+    assert first_held(frames(nobody), a) == -1
 
 
 def test_merged_since_counts_back_to_the_first_frame_in_a_row():

@@ -50,7 +50,7 @@ def test_memory_that_runs_out_while_loading_is_said(folder: Path, monkeypatch: p
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelUnavailable, match=r"nowhere: cannot be loaded as a Sam2VideoModel.*ghost weights fetch"):
+    with pytest.raises(ModelUnavailable, match=r"nowhere: there is no config.json.*ghost weights fetch"):
         load(Sam2VideoModel, tmp_path / "nowhere", device=CPU)
 
 

@@ -10,7 +10,16 @@ import torch
 
 from common.errors import ModelUnavailable, UsageError
 from stages.segment.prompted.sam3_follower import Sam3, Thresholds
-from tests.stages.segment.prompted.sam3_reference import CELLS, CPU, SIDE, Detection, direct, moving_pictures, save
+from tests.stages.segment.prompted.sam3_reference import (
+    CELLS,
+    CPU,
+    SIDE,
+    Detection,
+    direct,
+    moving_pictures,
+    opened,
+    save,
+)
 
 
 @pytest.fixture(scope="module")
@@ -21,15 +30,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
 
 
-def loaded(folder: Path, prompt: str = "person. bicycle") -> Sam3:
-    return Sam3(folder, prompt=prompt, device=CPU, thresholds=Thresholds(0.0, 0.0))
-
-
 def test_frames_become_masks_with_numbers_and_the_same_ones_each_time(folder: Path) -> None:
     runs = []
-    for _ in range(2):
-        follower = loaded(folder).follower()
-        runs.append([follower.follow(image) for image in moving_pictures(4)])
+    for sam3 in (opened(folder), Sam3(folder, prompt="person. bicycle", device=CPU, thresholds=Thresholds(0.0, 0.0))):
+        follower = sam3.follower()
+        runs.append([follower.follow(image) for image in moving_pictures(3)])
     for first, second in zip(*runs, strict=True):
         assert first.outlines.numbers == second.outlines.numbers
         assert torch.equal(first.outlines.logits, second.outlines.logits)
@@ -41,16 +46,16 @@ def test_frames_become_masks_with_numbers_and_the_same_ones_each_time(folder: Pa
 
 
 def test_two_videos_of_one_model_know_nothing_of_each_other(folder: Path) -> None:
-    sam3, frames = loaded(folder), moving_pictures(3)
-    alone = [sam3.follower().follow(frames[0]), *map(loaded(folder).follower().follow, frames)]
+    sam3, frames = opened(folder), moving_pictures(3)
     first, second = sam3.follower(), sam3.follower()
-    for frame in frames:
+    alone = first.follow(frames[0])
+    for frame in frames[1:]:
         first.follow(frame)
-    assert torch.equal(second.follow(frames[0]).outlines.logits, alone[0].outlines.logits)
+    assert torch.equal(second.follow(frames[0]).outlines.logits, alone.outlines.logits)
 
 
 def test_each_is_what_the_phrase_that_found_it_says(folder: Path) -> None:
-    sam3 = loaded(folder, "A Person, traffic light; dog.")
+    sam3 = opened(folder, prompt="A Person, traffic light; dog.")
     assert [phrase.text for phrase in sam3.phrases] == ["person", "traffic light", "dog"]
     seen = [Detection(2, (0, 0, 5, 5), 0.5), Detection(0, (5, 5, 9, 9), 0.75), Detection(2, (9, 9, 15, 15), 0.25)]
     direct(sam3.model, lambda frame: seen)
@@ -60,7 +65,7 @@ def test_each_is_what_the_phrase_that_found_it_says(folder: Path) -> None:
 
 
 def test_the_real_detector_looks_for_each_phrase(folder: Path) -> None:
-    sam3 = loaded(folder)
+    sam3 = opened(folder)
     sam3.model.max_num_objects = 50
     sam3.model.det_nms_thresh = 0.0
     found = sam3.follower().follow(moving_pictures(1)[0])
@@ -70,7 +75,7 @@ def test_the_real_detector_looks_for_each_phrase(folder: Path) -> None:
 def test_pictures_are_made_as_the_models_own_processor_makes_them(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sam3 = loaded(folder)
+    sam3 = opened(folder)
     follower = sam3.follower()
     given: list[torch.Tensor] = []
     original = follower.session.add_new_frame
@@ -97,7 +102,7 @@ def test_thresholds_are_those_of_the_originals_author_unless_others_are_given(fo
 
 def test_whoever_is_suppressed_in_a_frame_has_no_mask_in_it(folder: Path) -> None:
     """With these settings the model hides in each frame whom no detection confirms, and only there."""
-    sam3 = loaded(folder)
+    sam3 = opened(folder)
     model: Any = sam3.model
     model.suppress_unmatched_only_within_hotstart, model.hotstart_unmatch_thresh = False, 99
     model.init_trk_keep_alive = 1
@@ -112,7 +117,7 @@ def test_whoever_is_suppressed_in_a_frame_has_no_mask_in_it(folder: Path) -> Non
 def test_memory_that_runs_out_is_said_with_what_may_help(
     folder: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    sam3 = loaded(folder)
+    sam3 = opened(folder)
     follower = sam3.follower()
     follower.follow(moving_pictures(1)[0])
     count = len(follower.followed)
@@ -126,7 +131,7 @@ def test_memory_that_runs_out_is_said_with_what_may_help(
 
 
 def test_other_errors_are_not_taken_for_that(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sam3 = loaded(folder)
+    sam3 = opened(folder)
 
     def broken(**_: object) -> None:
         raise RuntimeError("shapes do not fit")
@@ -142,5 +147,5 @@ def test_a_prompt_that_names_nothing_is_refused_before_anything_is_loaded(tmp_pa
 
 
 def test_a_folder_without_a_model_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ModelUnavailable, match=r"cannot be loaded.*weights fetch"):
+    with pytest.raises(ModelUnavailable, match=r"no config.json.*weights fetch"):
         Sam3(tmp_path, prompt="person", device=CPU)

@@ -16,6 +16,7 @@ from tests.stages.segment.prompted.sam3_reference import (
     Detection,
     direct,
     moving_pictures,
+    opened,
     save,
     unrounded_memories,
 )
@@ -26,9 +27,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save(tmp_path_factory.mktemp("sam3"), seed=1, assoc_iou_thresh=1e-9, max_num_objects=50)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def model(folder: Path) -> CorrectedSam3:
-    return CorrectedSam3.load(folder, device=CPU, dtype=torch.float32)
+    return opened(folder).model
 
 
 def plan(*, new: list[int], removed: set[int]) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def test_who_comes_does_not_change_those_who_are_there(folder: Path) -> None:
     """Unlike transformers, which remembers them anew, black and white."""
 
     def masks_of_the_first(*, another_comes: bool) -> list[torch.Tensor]:
-        sam3 = Sam3(folder, prompt="person. bicycle", device=CPU, thresholds=Thresholds(0.0, 0.0))
+        sam3 = opened(folder)
         extra = [Detection(1, (4, 2, 10, 14))] if another_comes else []
         direct(sam3.model, lambda frame: [Detection(0), *(extra if frame >= 2 else [])])
         follower = sam3.follower()
@@ -69,7 +70,7 @@ def test_who_comes_does_not_change_those_who_are_there(folder: Path) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_precision_is_the_models_own_and_nobody_elses(folder: Path, dtype: torch.dtype) -> None:
-    sam3 = Sam3(folder, prompt="person", device=CPU, dtype=dtype, thresholds=Thresholds(0.0, 0.0))
+    sam3 = opened(folder, dtype=dtype)
     before = autocast()
     follower = sam3.follower()
     for image in moving_pictures(3):
@@ -86,7 +87,7 @@ def test_precision_is_the_models_own_and_nobody_elses(folder: Path, dtype: torch
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_knows_exactly_where_things_are(folder: Path, model: CorrectedSam3, dtype: torch.dtype) -> None:
-    half = CorrectedSam3.load(folder, device=CPU, dtype=dtype)
+    half = opened(folder, dtype=dtype).model
     assert {parameter.dtype for parameter in half.parameters()} == {dtype}
     expected = dict(model.named_buffers())
     for name, buffer in half.named_buffers():

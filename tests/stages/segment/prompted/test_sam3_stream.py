@@ -14,13 +14,13 @@ from stages.segment.prompted import sam3_stream
 from stages.segment.prompted.driver import FollowedFrame
 from stages.segment.prompted.filters import Plausible
 from stages.segment.prompted.protocols import Outlines
-from stages.segment.prompted.sam3_follower import Found, Sam3, Thresholds
+from stages.segment.prompted.sam3_follower import Found, Sam3
 from stages.segment.prompted.sam3_stream import delay, follow
 from tests.stages.segment.prompted.sam3_reference import (
-    CPU,
     Detection,
     direct,
     moving_pictures,
+    opened,
     save,
     whole_session,
 )
@@ -214,7 +214,7 @@ def test_shows_what_transformers_own_loop_shows(folder: Path) -> None:
             found += [Detection(1, (4, 2, 10, 14))] + [Detection(1, (11, 2, 14, 14))] * (frame == 2)
         return found + [Detection(2, (2, 2, 12, 12))] * (frame in (4, 9, 10))
 
-    sam3 = Sam3(folder, prompt="person. bicycle. dog", device=CPU, thresholds=Thresholds(0.0, 0.0))
+    sam3 = opened(folder, prompt="person. bicycle. dog")
     images = moving_pictures(16)
     direct(sam3.model, busy)
     theirs = list(yielded(sam3, images))

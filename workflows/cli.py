@@ -107,6 +107,7 @@ def run(
     output = open_storage(_one_of(output_dir, output_option, "OUTPUT_DIR"))
     options = _stage_options(context, values, backends)
     stages = _stages(vis, options)
+    _check_device(stages, options)
     chosen = choose_scenes(data, wanted=scenes, first=first)
     check_writable(output)
     check_run(Asked(data, output, options, stages), chosen.accepted, force=force)
@@ -177,17 +178,19 @@ def _one_of(argument: str | None, option: str | None, name: str) -> str:
 def _stages(vis: bool, options: Mapping[str, Any]) -> tuple[Stage, ...]:
     """The stages that take part. Raises UsageError for an option that one of them cannot accept."""
     stages = tuple(stage for stage in pipeline.STAGES if vis or PREVIEW not in stage.writes)
-    chosen = [(stage, stage.make_options(stage_options(stage, options))) for stage in stages]
-    _check_device(str(options.get("device", "auto")), chosen)
+    for stage in stages:
+        stage.make_options(stage_options(stage, options))
     return stages
 
 
-def _check_device(device: str, chosen: Sequence[tuple[Stage, Any]]) -> None:
+def _check_device(stages: Sequence[Stage], options: Mapping[str, Any]) -> None:
     """Raises UsageError for a device that no backend of the run could use. If one could, the others stay on the CPU."""
-    on_gpu = {stage.name: pipeline.gpu_backends(stage) for stage, _ in chosen}
-    if device in ("auto", "cpu") or any(getattr(given, "backend", None) in on_gpu[s.name] for s, given in chosen):
+    device = options.get("device", "auto")
+    on_gpu = {stage: pipeline.gpu_backends(stage) for stage in stages}
+    chosen = {stage: getattr(stage.make_options(stage_options(stage, options)), "backend", None) for stage in stages}
+    if device in ("auto", "cpu") or any(chosen[stage] in on_gpu[stage] for stage in stages):
         return
-    others = ", ".join(f"--{name}-backend {'|'.join(backends)}" for name, backends in on_gpu.items() if backends)
+    others = ", ".join(f"--{stage.name}-backend {'|'.join(backends)}" for stage, backends in on_gpu.items() if backends)
     raise UsageError(f"--device {device}: the chosen backends run on the CPU only. Others are: {others}.")
 
 

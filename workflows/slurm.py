@@ -59,7 +59,10 @@ _OWN: Mapping[Parameter, _Kind] = {
     Parameter("account", "", "Account of all jobs. [default: this job's, else the user's]"): _TEXT,
     Parameter("time", "", "Time limit of each job, as sbatch takes it. [default: the partition's]"): _Kind("time"),
     Parameter(
-        "cpus", "", "Cores of each unit whose backend is not made for a GPU. [default: what its stage declares]"
+        "cpus",
+        "",
+        "Cores of each unit whose backend is not made for a GPU; it uses one: for where memory goes by cores. "
+        "[default: what its stage declares]",
     ): _Kind("integer", 1),
     Parameter(
         "gpu-cpus", "", "The same for the others: with too few the GPU waits. [default: what its stage declares]"

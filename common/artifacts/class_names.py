@@ -13,14 +13,17 @@ PERSON = "person"
 _PEOPLE = (  # chosen by hand: what people who are filmed are called; plurals in -s are known, too
     *("person", "people", "human", "man", "men", "woman", "women", "lady", "ladies", "gentleman", "gentlemen"),
     *("boy", "girl", "child", "children", "kid", "baby", "babies", "toddler", "teenager", "adult"),
-    *("pedestrian", "passenger", "cyclist", "player", "athlete", "runner", "skater", "dancer", "performer"),
-    *("actor", "actress", "actresses", "singer", "musician", "speaker", "worker"),
+    *("pedestrian", "passenger", "cyclist", "player", "goalkeeper", "referee", "coach", "athlete", "skater", "skier"),
+    *("surfer", "swimmer", "climber", "dancer", "performer", "actor", "actress", "actresses", "singer", "musician"),
+    *("guy", "student", "teacher", "nurse", "doctor", "patient", "soldier", "chef", "waiter", "customer", "worker"),
 )
 _LINKS = (
     *("in", "on", "at", "with", "without", "of", "from", "by", "near", "behind", "beside", "under", "to", "for"),
     *("who", "that", "whose"),
 )
 _PARTICIPLES = ("ing", "ed")
+_NO_PARTICIPLES = ("bed", "clothing", "drawing", "painting")  # a kid bed is no kid
+_MACHINES = ("record", "cd", "dvd", "music", "media", "tape", "video")  # whose players have no body
 
 
 def is_person(class_name: str) -> bool:
@@ -30,10 +33,13 @@ def is_person(class_name: str) -> bool:
     or a participle ("on", "wearing"). "Baby carriage" and "dog of a woman" name none.
     """
     words = re.findall(r"[^\W_]+", class_name.lower())
-    for word, following in itertools.pairwise(words):
-        if following in _LINKS or (_means_people(word) and following.endswith(_PARTICIPLES)):
-            return _means_people(word)
-    return bool(words) and _means_people(words[-1])
+    head = len(words) - 1
+    for index, (word, following) in enumerate(itertools.pairwise(words)):
+        participle = following.endswith(_PARTICIPLES) and following not in _NO_PARTICIPLES
+        if following in _LINKS or (participle and _means_people(word)):
+            head = index
+            break
+    return bool(words) and _means_people(words[head]) and (head == 0 or words[head - 1] not in _MACHINES)
 
 
 def no_bodies(class_names: Iterable[str]) -> str:

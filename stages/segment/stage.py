@@ -35,7 +35,8 @@ class Options:
     )
     detection_step: int = option(
         50,
-        help="Look for people anew at least every so many frames; sooner where something is in doubt.",
+        help="Look for people anew at least every so many frames (embedded: or sixtieths of a second); sooner where "
+        "something is in doubt.",
         unit="frames",
         minimum=1,
     )
@@ -66,7 +67,8 @@ class Options:
         """Raises UsageError for a prompt that names nothing."""
         from stages.segment.prompted.prompts import phrases_of
 
-        phrases_of(self.prompt)
+        if self.backend in _PROMPTED:
+            phrases_of(self.prompt)
 
 
 def weights(options: Options) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ class PromptedSegmenter:
             keep_large_blocks_apart()
 
     def segment(self, frames: Iterable[Frame]) -> Iterator[TrackFrame]:
-        """One result per frame, in order; `driver.delay` frames after the input, and on a GPU some more."""
+        """One result per frame, in order; `held_masks.MOST_HELD` frames after the input, and on a GPU some more."""
         followed = follow(frames, detector=self._detector, tracker=self._tracker, settings=self._settings)
         return track_frames(followed)
 

@@ -98,7 +98,7 @@ def test_bodies_meshes_and_looks_are_published_under_the_names_of_the_original(u
     [
         ({1: "red person", 2: "dancer"}, {1, 2}, 0),
         ({1: "woman in white", 2: "bicycle"}, {1}, 0),
-        ({1: "skier", 2: "bicycle"}, set(), 1),
+        ({1: "sledge", 2: "bicycle"}, set(), 1),
     ],
 )
 def test_whoever_segment_calls_a_person_in_any_words_has_a_body_and_that_nobody_has_is_said(
@@ -118,7 +118,7 @@ def test_whoever_segment_calls_a_person_in_any_words_has_a_body_and_that_nobody_
     segmented = read_manifest(unit.output, "take", "segment", "cam01")
     assert segmented.found["people"] == len(bodies)
     for manifest in (segmented, outcome.manifest):
-        assert sum("1 x 'bicycle', 1 x 'skier', and no person" in text for text in manifest.warnings) == said
+        assert sum("1 x 'bicycle', 1 x 'sledge', and no person" in text for text in manifest.warnings) == said
 
 
 def test_a_process_that_dies_leaves_its_chunks_to_the_next_attempt(unit, monkeypatch):

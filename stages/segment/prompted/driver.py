@@ -94,7 +94,7 @@ def follow(
         if len(held) > MOST_HELD:
             yield _publish(held.popleft(), ids, follower.roster.nobody, settings.plausible.shortest)
     follower.finish()
-    shortest = min(settings.plausible.shortest, follower.roster.frames)
+    shortest = min(settings.plausible.shortest, len(follower.roster.times))
     while held:
         yield _publish(held.popleft(), ids, follower.roster.nobody, shortest)
 

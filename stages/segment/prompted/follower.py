@@ -83,7 +83,7 @@ class Follower(Generic[Picture]):
         meetings = trace_back(self.tracker, list(self.roster.held), new, plausible=self.plausible)
         for frame, image in reversed(self._recent):
             self._support_earlier(new, frame, image)
-        self._believe([i for i in new if i.convinces(frames=self.roster.frames)], meetings)
+        self._believe([i for i in new if i.convinces(frames=len(self.roster.times))], meetings)
         self._recognise()
         self._recent.clear()
         self._image = None
@@ -245,9 +245,7 @@ class Follower(Generic[Picture]):
         gone = [i for i in followed if i not in roster.now.found]
         known = [i for i in followed if i.id is not None]
         ripe = {i for i in new if i.samples >= KNOWN or roster.now.order - i.first >= CHECK or self._ended}
-        for newcomer_, old in returned(
-            new, [*roster.gallery.lost, *gone], known, ripe=ripe, long_gone=self._long_gone()
-        ):
+        for newcomer_, old in returned(new, [*roster.gallery.lost, *gone], known, ripe=ripe, times=roster.times):
             roster.resume(old, newcomer_)
 
     def _support_earlier(self, new: Iterable[Instance], frame: HeldFrame[Picture], image: NDArray[np.uint8]) -> None:
@@ -278,15 +276,11 @@ class Follower(Generic[Picture]):
             elif instance.misses >= _ASTRAY and instance in colours and instance.unlike(colours[instance]) > UNLIKE:
                 self.roster.lose(instance, since=instance.supported + 1)
 
-    def _long_gone(self) -> float:
-        """LONG_GONE in frames."""
-        return LONG_GONE * self.roster.rate
-
     def _missing(self) -> list[Instance]:
         """Who was there a moment ago and is not in view."""
         now = self.roster.now
         absent = [i for i in self.roster.active.values() if i.believed and i not in now.found]
-        recent = [i for i in self.roster.gallery.lost if now.order - i.last < self._long_gone()]
+        recent = [i for i in self.roster.gallery.lost if now.seconds - self.roster.times[max(i.last, 0)] < LONG_GONE]
         return absent + recent
 
 

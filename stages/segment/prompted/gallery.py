@@ -49,7 +49,7 @@ def returned(
     present: Sequence[Instance],
     *,
     ripe: Set[Instance],
-    long_gone: float,
+    times: Sequence[float],
 ) -> list[tuple[Instance, Instance]]:
     """Which newcomers are somebody who was there before.
 
@@ -65,7 +65,7 @@ def returned(
         absent: m who are not in view.
         present: those who are in view and known.
         ripe: newcomers of whom more will hardly be known than now; the others can wait, unless nobody else fits.
-        long_gone: LONG_GONE in frames.
+        times: of all frames so far, seconds.
 
     Returns:
         Pairs of a newcomer and who they are.
@@ -90,15 +90,15 @@ def returned(
             )  # fmt: skip
             stands_out = unlike + MARGIN <= anybody
             fits = unlike <= UNLIKE_RETURNING and new in ripe
-            gone, moved = new.first - old.last, _moved(old, new)
+            gone, moved = times[new.first] - times[max(old.last, 0)], _moved(old, new)
             near = moved <= _LOST_REACH
-            if gone < long_gone:
+            if gone < LONG_GONE:
                 decided = near and (stands_out or (fits and unlike + MARGIN <= lost_too))
             else:
                 far_from_others = near and new in ripe and unlike + _WIDE_MARGIN <= anybody < math.inf
                 decided = far_from_others or (fits and stands_out and (near or anybody < math.inf))
             if decided:
-                costs[row, column] = unlike + _DISTANCE_WEIGHT * moved / (1 + gone / long_gone)
+                costs[row, column] = unlike + _DISTANCE_WEIGHT * moved / (1 + gone / LONG_GONE)
     return [(newcomers[row], absent[column]) for row, column in assign(costs)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,7 +31,6 @@ there. SAM 2 attends to its last 6 masks and 16 pointers: finding people again a
 ABSENT = 3
 """Frames without a mask after which one that comes back is compared with the person anew."""
 
-_USUAL_RATE = 30.0  # frames per second, where time stamps say nothing
 _SHARED_LITTLE = 0.1  # overlaps below are not kept
 _RETURN_RATE = 0.2  # weight of what somebody looks like after an absence; by hand
 
@@ -45,7 +45,7 @@ class Roster(Generic[Picture]):
         held: frames that may still change.
         active: those who are followed, by the number by which the tracker knows them.
         gallery: those who were lost.
-        resolution: (h, w) of the masks, cells.
+        times: of all frames so far, seconds; 8 bytes for each, the only thing that grows with the video.
     """
 
     tracker: MaskTracker[Picture]
@@ -53,7 +53,7 @@ class Roster(Generic[Picture]):
     held: deque[HeldFrame[Picture]] = field(default_factory=deque, init=False)
     active: dict[int, Instance] = field(default_factory=dict, init=False)
     gallery: Gallery = field(default_factory=Gallery, init=False)
-    frames: int = field(default=0, init=False)
+    times: array[float] = field(default_factory=lambda: array("d"), init=False)
     nobody: Outlines = field(default_factory=lambda: Outlines((), torch.zeros((0, 1, 1)), torch.zeros(0)), init=False)
 
     def __post_init__(self) -> None:
@@ -66,19 +66,12 @@ class Roster(Generic[Picture]):
         """The last frame."""
         return self.held[-1]
 
-    @property
-    def rate(self) -> float:
-        """Frames per second, by the time stamps of those that are held."""
-        first, last = self.held[0], self.held[-1]
-        passed = last.seconds - first.seconds
-        return (last.order - first.order) / passed if passed > 0 else _USUAL_RATE
-
     def follow(self, frame: Frame) -> HeldFrame[Picture]:
         """Takes the next frame, without waiting for the device."""
         height, width = frame.image.shape[:2]
         picture = self.tracker.see(frame.image)
-        held = HeldFrame(self.frames, frame.index, frame.seconds, height, width, picture)
-        self.frames += 1
+        held = HeldFrame(len(self.times), frame.index, frame.seconds, height, width, picture)
+        self.times.append(frame.seconds)
         self.held.append(held)
         if self.active:
             outlines = self._memory.follow(picture, held.order)
@@ -191,6 +184,7 @@ class Roster(Generic[Picture]):
         self.hand_over(new, old, since=new.first)
         self.gallery.remove(new)
         old.near, new.near = new.near, {}  # with whom masks may have been exchanged since the return
+        old.near.pop(old, None)
         for other in (*self.active.values(), *self.gallery.lost):
             if (contact := other.near.pop(new, None)) is not None:
                 other.near[old] = contact

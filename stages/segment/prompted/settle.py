@@ -115,8 +115,8 @@ def exchanged(sure: set[Instance], *, colours: Mapping[Instance, Colours]) -> li
     """
     found = []
     for a, b in itertools.combinations(sorted(sure, key=lambda i: i.key), 2):
-        if b not in a.near:
-            continue
+        if b not in a.near and a not in b.near:
+            continue  # either may have forgotten it before the other
         a_on_b, b_on_a = b.unlike(colours[a]), a.unlike(colours[b])
         a_on_a, b_on_b = a.unlike(colours[a]), b.unlike(colours[b])
         fits = a_on_b <= UNLIKE_RETURNING and b_on_a <= UNLIKE_RETURNING
@@ -165,7 +165,7 @@ def since_contact(held: Sequence[HeldFrame[Picture]], a: Instance, b: Instance) 
         a: somebody.
         b: somebody whom they were close to.
     """
-    around = a.near[b].frame
+    around = (a.near[b] if b in a.near else b.near[a]).frame
     ends = {"start": around - REACH, "end": around + REACH}
     jumped = a if steadiness(held, a, **ends) <= steadiness(held, b, **ends) else b
     return break_near(held, jumped, around=around, reach=REACH)

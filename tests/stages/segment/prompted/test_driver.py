@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+from dataclasses import replace
 from unittest import mock
 
 import numpy as np
@@ -12,7 +13,7 @@ from stages.segment.prompted import driver, gallery
 from stages.segment.prompted.driver import DriverSettings, follow
 from stages.segment.prompted.held_masks import MOST_HELD
 from stages.segment.prompted.protocols import Outlines
-from tests.stages.segment.prompted.world import BLUE, GREEN, RED, WHITE, Board, World, film, walk
+from tests.stages.segment.prompted.world import BLUE, GREEN, RED, WHITE, Board, Filmed, World, film, walk
 from tests.synth.truth_models import TrackerMistakes, TruthDetector, TruthTracker, TruthVideo
 
 
@@ -383,6 +384,19 @@ def test_masks_that_flicker_right_after_the_return_have_the_old_id_from_the_firs
     filmed = film(world, step=10)
     assert len(changes(filmed.ids(2))) == 1
     assert len(filmed.all_ids) == 2
+
+
+@pytest.mark.parametrize(("stall", "known"), [(10.0, True), (0.0, False)])
+def test_time_that_passes_in_a_stall_of_the_camera_counts(stall, known):
+    """Away for 1.7 s by the number of frames, and back too far away for that; longer if the camera has stalled."""
+    path = walk(0, 20, 8, 45) | walk(120, 140, 198, 198) | dict.fromkeys(range(140, 240), (198.0, 60.0))
+    world = World([Board(path, BLUE), Board(still(240, 228.0), RED)], 240, rate=60.0)
+    video = TruthVideo(world)
+    frames = (replace(one, seconds=one.seconds + (stall if one.index >= 25 else 0)) for one in video.stream())
+    detector, tracker = TruthDetector(video), TruthTracker(video, cell=1)
+    results = list(follow(frames, detector=detector, tracker=tracker, settings=DriverSettings(detection_step=10)))
+    ids = Filmed(world, detector, tracker, results).ids(1)
+    assert (len(changes(ids)) == 1) is known, changes(ids)
 
 
 @pytest.mark.parametrize("rate", [10.0, 30.0])

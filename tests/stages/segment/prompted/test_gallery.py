@@ -24,13 +24,15 @@ def person(bin_, *, x=50.0, first=0, last=100, kind="person"):
     )
 
 
-LONG_GONE = 60  # frames
-HERE, SOON, LATER = {"x": 60.0}, {"first": 120}, {"first": 100 + LONG_GONE + 40}
+RATE = 30.0
+HERE, SOON, LATER = {"x": 60.0}, {"first": 120}, {"first": 200}
 FAR = {"x": 400.0}
 
 
 def names(newcomers, absent, present=(), ripe=None):
-    pairs = returned(newcomers, absent, present, ripe=set(newcomers) if ripe is None else ripe, long_gone=LONG_GONE)
+    pairs = returned(
+        newcomers, absent, present, ripe=set(newcomers) if ripe is None else ripe, times=np.arange(1000) / RATE
+    )
     return [(newcomers.index(new), absent.index(old)) for new, old in pairs]
 
 

@@ -39,6 +39,15 @@ def test_whom_a_newcomer_met_has_met_the_one_who_came_back(roster):
     assert new.near == {}
 
 
+def test_who_met_the_one_whom_they_turn_out_to_be_is_not_close_to_themselves(roster):
+    old = somebody(-1, None, last=20)
+    roster.gallery.add(old)
+    new = roster.begin(somebody)
+    meet(new, old)
+    roster.resume(old, new)
+    assert old.near == {}
+
+
 def test_how_large_somebody_is_stays_theirs_when_masks_are_exchanged(roster):
     a, b = (roster.begin(lambda key, stream: somebody(key, stream, area=0.01 * key)) for _ in range(2))
     streams = a.stream, b.stream

@@ -43,9 +43,7 @@ def has_mallinfo2() -> bool:
     return name == "glibc" and tuple(map(int, version.split(".")[:2])) >= (2, 33)
 
 
-@pytest.mark.skipif(
-    not has_mallinfo2(), reason="only glibc moves its threshold, and tells since 2.33 what it has mapped"
-)
+@pytest.mark.skipif(not has_mallinfo2(), reason="only glibc has this threshold, and says since 2.33 what is mapped")
 def test_large_blocks_are_mapped_again_after_one_was_freed() -> None:
     assert mapped_again("apart") == "True"
     assert mapped_again("as it comes") == "False"

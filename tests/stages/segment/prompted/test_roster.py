@@ -48,6 +48,15 @@ def test_who_met_the_one_whom_they_turn_out_to_be_is_not_close_to_themselves(ros
     assert old.near == {}
 
 
+def test_what_was_a_false_alarm_is_forgotten_by_whoever_came_close(roster):
+    false_alarm = roster.begin(lambda key, stream: Instance(key, "person", 0, 0.9, np.zeros((2, 3, BINS)), stream))
+    other = roster.begin(somebody)
+    meet(false_alarm, other)
+    roster.lose(false_alarm, since=0)
+    assert false_alarm.near == other.near == {}
+    assert roster.gallery.lost == []
+
+
 def test_how_large_somebody_is_stays_theirs_when_masks_are_exchanged(roster):
     a, b = (roster.begin(lambda key, stream: somebody(key, stream, area=0.01 * key)) for _ in range(2))
     streams = a.stream, b.stream

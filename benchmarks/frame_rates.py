@@ -5,7 +5,8 @@
 The demo's videos have 60 frames per second. Copies of them at 6, 15 and 30 keep every tenth, fourth and second frame,
 one of a variable rate keeps a random half, and in those at 120 and 240 every frame is shown two and four times; nothing
 is slowed down. `ghost run` segments them and estimates bodies. Whoever is found in the original should be found in the
-frames that were kept, as one person, and never be taken for somebody else. With --low only the rates below 60.
+frames that were kept, as one person, and never be taken for somebody else; and nobody else be found. With --low only
+the rates below 60.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,8 +43,8 @@ FRAMES = 100
 SHARE = 0.95
 """Of the frames in which somebody was found at 60 per second; asked for."""
 
-CAMERAS = ("multi/cam03", "multi/cam01")
-"""Two people, one of whom hides the other; and the same with a third one, small, behind them."""
+CAMERAS: Mapping[str, int] = {"multi/cam03": 2, "multi/cam01": 3}
+"""How many people they show: two, one of whom hides the other; and the same with a third one, small, behind them."""
 
 _HALF = np.sort(np.random.default_rng(0).permutation(FRAMES)[: FRAMES // 2])  # the seed was chosen unseen
 
@@ -109,14 +110,27 @@ def kept(original: Landmarks, copy: Landmarks, source: NDArray[np.int64]) -> lis
     return [Kept(person, asked[person], dict(ids[person])) for person in original.people]
 
 
+def ids_of_nobody(copy: Landmarks, source: NDArray[np.int64], people: Sequence[Kept], *, frames: int) -> set[int]:
+    """Ids of the copy that are never where somebody of the original is, in frames of which the original knows.
+
+    Args:
+        copy: who is where in the copy.
+        source: (n,) frames of the original that the frames of the copy show.
+        people: what became of everybody of the original.
+        frames: how many the original has.
+    """
+    known = np.isin(copy.frame, np.flatnonzero(source < frames))
+    return set(copy.person[known].tolist()) - {one for person in people for one in person.ids}
+
+
 def shared_ids(people: Sequence[Kept]) -> set[int]:
     """Ids of the copy that were given to two people of the original."""
     count = Counter(one for person in people for one in person.ids)
     return {one for one, times in count.items() if times > 1}
 
 
-def figures(name: str, people: Sequence[Kept]) -> list[Figure]:
-    """One row for a copy: who was found, in how many of the frames, with how many ids."""
+def figures(name: str, people: Sequence[Kept], nobody: Set[int]) -> list[Figure]:
+    """Rows for a copy: who was found, in how many of the frames, with how many ids; and who is not there at all."""
     shares = [person.found / person.asked for person in people if person.asked]
     with_body = [person.bodies / person.asked for person in people if person.asked]
     most = max((len(person.ids) for person in people), default=0)
@@ -128,8 +142,16 @@ def figures(name: str, people: Sequence[Kept]) -> list[Figure]:
             f">= {SHARE:.0%}, >= {SHARE:.0%}; 1; 0",
             f"{min(shares, default=0):.0%}, {min(with_body, default=0):.0%}; {most}; {len(twice)}",
             good,
-        )
+        ),
+        Figure(f"{name}: ids of nobody", "0", f"{len(nobody)}", not nobody),
     ]
+
+
+def in_original(camera: str, people: int) -> list[Figure]:
+    """A row for a camera of CAMERAS: the original is no measure if it has not everybody, or somebody else as well."""
+    if camera not in CAMERAS:
+        return []
+    return [Figure(f"{camera}: people in the original", f"{CAMERAS[camera]}", f"{people}", people == CAMERAS[camera])]
 
 
 def make_copies(data: Path, folder: Path, cameras: Sequence[str], copies: Sequence[str]) -> None:
@@ -162,29 +184,31 @@ def _resample_once(source: Path, target: Path, rule: str) -> None:
     stamp.write_text(meant, encoding="utf-8")
 
 
-def compare(original: Path, copy: Path) -> list[Kept]:
-    """Looks for everybody of the original in a copy.
+def compare(original: Path, copy: Path) -> tuple[list[Kept], set[int]]:
+    """Looks for everybody of the original in a copy; and for ids there that are nobody's.
 
     Args:
         original: results of a video of the demo.
         copy: results of its copy.
     """
     source = shown(frames_artifact.load(copy / "frames").table.seconds)
-    people = kept(
-        landmarks_artifact.load(original / "landmarks.npz"), landmarks_artifact.load(copy / "landmarks.npz"), source
-    )
-    bodies = bodies_artifact.load(copy / "body_data")
     theirs = landmarks_artifact.load(original / "landmarks.npz")
+    mine = landmarks_artifact.load(copy / "landmarks.npz")
+    people = kept(theirs, mine, source)
+    nobody = ids_of_nobody(mine, source, people, frames=FRAMES)
+    bodies = bodies_artifact.load(copy / "body_data")
     result = []
     for person in people:
         body = bodies.get(max(person.ids, key=lambda one: person.ids[one], default=0))
         wanted = np.isin(source, theirs.of(person.person).frame)
         count = 0 if body is None else int(wanted[body.frame_indices].sum())
         result.append(Kept(person.person, person.asked, person.ids, count))
-    return result
+    return result, nobody
 
 
-def measure(folder: Path, *, cameras: Sequence[str] = CAMERAS, copies: Sequence[str] = tuple(COPIES)) -> list[Figure]:
+def measure(
+    folder: Path, *, cameras: Sequence[str] = tuple(CAMERAS), copies: Sequence[str] = tuple(COPIES)
+) -> list[Figure]:
     """All figures.
 
     Args:
@@ -197,14 +221,13 @@ def measure(folder: Path, *, cameras: Sequence[str] = CAMERAS, copies: Sequence[
     run_ghost(data, folder / "demo")
     make_copies(data, folder / "frame-rates" / "data", cameras, copies)
     run_ghost(folder / "frame-rates" / "data", results)
-    return [
-        row
-        for camera in cameras
-        for name in copies
-        for row in figures(
-            f"{camera} {name}", compare(folder / "demo" / camera, results / camera.replace("/", "-") / name)
-        )
-    ]
+    rows = []
+    for camera in cameras:
+        original = folder / "demo" / camera
+        rows += in_original(camera, len(landmarks_artifact.load(original / "landmarks.npz").people))
+        for name in copies:
+            rows += figures(f"{camera} {name}", *compare(original, results / camera.replace("/", "-") / name))
+    return rows
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

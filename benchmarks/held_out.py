@@ -1,7 +1,7 @@
-"""Whether people keep their ids in scenes on which nothing was adjusted, one kind of difficulty each.
+"""Whether people keep their ids in scenes that are held out, one kind of difficulty each.
 
-Not a gate: nobody has said how hard a scene may be. Faults of the driver were looked for, and mended, on scenes of
-these kinds with the seeds 101, 102 and 201; those with SEEDS were only measured, before and after.
+Not a gate: nobody has said how hard a scene may be. Only those with seed 202 are held out, measured before and after:
+faults of the driver were looked for, and mended, on scenes of these kinds with the seeds 101, 102 and 201.
 """
 
 from __future__ import annotations

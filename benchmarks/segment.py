@@ -5,7 +5,9 @@
 Detector and tracker make stated mistakes on scenes in which people cross, hide for ten frames, stand behind a pillar,
 hug, leave and come back. In the same run, on the same frames with the same mistakes, the rule of the original ghost: a
 person is whoever overlaps an old mask by more than 0.8, first come first served; everything is reset on each key frame;
-who is tracked but not detected again is dropped. Held-out: the driver alone on scenes for which nothing was adjusted.
+who is tracked but not detected again is dropped. Held-out: the driver alone on scenes of one difficulty each, with seed
+202; faults of the driver were looked for, and mended, on scenes of these kinds with the seeds 101, 102 and 201. In
+scenes that --frames makes shorter not everything happens, so nothing is promised of them.
 """
 
 from __future__ import annotations
@@ -73,9 +75,14 @@ def identities(load: Load) -> list[Figure]:
     what = f"{len(load.seeds)} scenes, {len(load.cameras)} cameras, 20 % missed, 5 % false"
     calm = runs["ours", 0.0]
     frames = sum(len(done.delays) for done in calm)
-    return [
+    promises = [
         Figure(f"driver: IDF1 ({what})", f">= {IDF1}", f"{mine.idf1:.4f}", mine.idf1 >= IDF1),
         Figure("driver: id switches", "0", f"{mine.id_switches}", mine.id_switches == 0),
+    ]
+    if load.frames < FULL.frames:
+        promises = [information(f"{row.name}, {load.frames} frames only", row.measured) for row in promises]
+    return [
+        *promises,
         information("driver: all scores", in_words(mine)),
         information("original's rule: all scores", in_words(scores["original", 0.0])),
         information(f"driver, masks drift in {DRIFT:.0%} of the occlusions", in_words(drifted)),
@@ -92,11 +99,6 @@ def identities(load: Load) -> list[Figure]:
     ]
 
 
-def measure(load: Load) -> list[Figure]:
-    """All figures."""
-    return [*identities(load)]
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the figures; 1 if one falls short."""
     parser = argparse.ArgumentParser(
@@ -104,12 +106,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--quick", action="store_true", help="identities in one scene and one camera: a minute")
     parser.add_argument("--only", help="some of: identities, held-out, memory (half an hour), tests, bodies, rates")
-    parser.add_argument("--frames", type=int, help="of each scene")
+    parser.add_argument("--frames", type=int, help=f"of each scene; below {FULL.frames} nothing is promised")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
     load = QUICK if chosen.quick else FULL
     sections: dict[str, Callable[[], list[Figure]]] = {
-        "identities": lambda: measure(replace(load, frames=chosen.frames or load.frames)),
+        "identities": lambda: identities(replace(load, frames=chosen.frames or load.frames)),
         "held-out": lambda: held_out.measure(quick=chosen.quick),
         "memory": streaming_memory.measure,
         "tests": model_tests.measure,

@@ -4,7 +4,7 @@
 
 Needs the repository and the locked packages of `make setup GPU=1`, no weights, no recordings, no ffmpeg and no network:
 the networks have their full size and random weights, whose cost is that of the real ones, and the video is made here.
-Without CUDA it says SKIPPED and exits with 0.
+Without CUDA it says SKIPPED and exits with 0; if the GPU is lost in between, the rest falls short.
 
 Everything takes 10 to 25 minutes on one GPU. Each figure is printed when it is known, and all of them at the end; what
 is going on is said on stderr. A step that crashes is a figure that falls short; the others are measured all the same.
@@ -47,13 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }  # fmt: skip
         try:
             for figure in isolated.figures(request):
-                print(_line(figure), flush=True)
-                found.append(figure)
-                if options.json is not None:
-                    save(options.json, found)
+                _add(figure, found, options.json)
         except isolated.SkippedError as reason:
-            print(f"SKIPPED: {reason}")
-            return 0
+            if not found:
+                print(f"SKIPPED: {reason}")
+                return 0
+            # A GPU that was there before: what was to be measured with it is not kept.
+            _add(Figure("rest", "to be measured", f"skipped: {reason}", ok=False), found, options.json)
     print()
     return report(found)
 
@@ -89,6 +89,13 @@ def _counts(text: str) -> tuple[int, ...]:
     if not all(part.isdecimal() and int(part) for part in parts):
         raise argparse.ArgumentTypeError(f"expected numbers of people such as 1,4, got {text!r}")
     return tuple(int(part) for part in parts)
+
+
+def _add(figure: Figure, found: list[Figure], file: Path | None) -> None:
+    print(_line(figure), flush=True)
+    found.append(figure)
+    if file is not None:
+        save(file, found)
 
 
 def _line(figure: Figure) -> str:

@@ -62,7 +62,8 @@ def _with_people(bench: Bench, people: int, later: Sequence[int], ends: float) -
         f"{real / bare:.2f} x ({real:.1f} of {bare:.1f})",
         ok=real >= 0.9 * bare,
     )
-    yield watch.figure(f"{people} people: GPU busy", at_least=0.9)
+    needed = scale.watched and bench.device.type == "cuda"
+    yield watch.figure(f"{people} people: GPU busy", at_least=0.9, needed=needed)
 
 
 def _is_time_left(people: int, later: Sequence[int], ends: float, *, seconds: float) -> bool:

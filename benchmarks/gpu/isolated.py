@@ -32,7 +32,7 @@ def figures(
 
     Args:
         request: see `benchmarks.gpu.worker`, without `first`.
-        longest: seconds that a step may take.
+        longest: seconds that a step may take; what is before the first and behind the last one may take LONGEST_S.
         module: the worker.
 
     Raises:
@@ -64,7 +64,7 @@ class _Worker:
         self.step, self.name, self.of = -1, "preparations", 0
         self.failed: str | None = None
         self._command, self._longest = command, longest
-        self._hangs = False
+        self._stopped = ""
         self._error = ""
 
     def figures(self) -> Iterator[Figure]:
@@ -78,7 +78,8 @@ class _Worker:
                 process.kill()  # also when whoever asks for figures is interrupted
 
     def _said_by(self, process: subprocess.Popen[str]) -> Iterator[Figure]:
-        clock = self._clock(process)
+        clock = self._clock(process, LONGEST_S)  # how long an interpreter starts is no matter of the steps
+        done = False
         try:
             for line in process.stdout or ():
                 said = _parsed(line)
@@ -89,23 +90,27 @@ class _Worker:
                 if "step" in said:
                     self.step, self.name, self.of = said["step"], said["name"], said["of"]
                     clock.cancel()
-                    clock = self._clock(process)
+                    clock = self._clock(process, self._longest)
+                if "done" in said:
+                    done = True
+                    clock.cancel()
+                    clock = self._clock(process, LONGEST_S)
                 self._error = said.get("error", self._error)
             status = process.wait()
         finally:
             clock.cancel()
-        if self._hangs:
-            self.failed = f"stopped after {self._longest:.0f} s"
-        elif status:
+        if self._stopped:
+            self.failed = self._stopped
+        elif status or not done:  # some libraries end a process with status 0
             by = f"ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
             self.failed = self._error or by
 
-    def _clock(self, process: subprocess.Popen[str]) -> threading.Timer:
+    def _clock(self, process: subprocess.Popen[str], longest: float) -> threading.Timer:
         def stop() -> None:
-            self._hangs = True
+            self._stopped = f"stopped after {longest:.0f} s"
             process.kill()
 
-        clock = threading.Timer(self._longest, stop)
+        clock = threading.Timer(longest, stop)
         clock.daemon = True
         clock.start()
         return clock

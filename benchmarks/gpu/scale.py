@@ -43,6 +43,7 @@ class Scale:
         lengths: of the two videos between which memory is compared.
         compared: frames whose masks are compared.
         seconds: after which a part begins no further runs.
+        watched: whether the videos are long enough to ask that the GPU's load be measured on a CUDA device.
         height: of the videos, pixels.
         width: likewise.
         detector: saves a Grounding DINO into a folder.
@@ -58,6 +59,7 @@ class Scale:
     lengths: tuple[int, int] = (500, 2000)
     compared: int = 60
     seconds: float = 420.0
+    watched: bool = True
     height: int = 1080
     width: int = 1920
     detector: Callable[[Path], Path] = field(default=full_size_models.save_grounding_dino)
@@ -73,6 +75,7 @@ QUICK = Scale(
     runs=1,
     lengths=(80, 120),
     compared=12,
+    watched=False,
     parts=QUICK_PARTS,
 )
 

@@ -54,13 +54,21 @@ class Watch:
         self._over.set()
         self._thread.join()
 
-    def figure(self, name: str, *, at_least: float) -> Figure:
-        """How busy it was, a fraction of the time; or for information why that is not known."""
+    def figure(self, name: str, *, at_least: float, needed: bool) -> Figure:
+        """How busy it was; or why that is not known.
+
+        Args:
+            name: of the figure.
+            at_least: the fraction of the time that is asked for.
+            needed: whether it falls short if it cannot be measured; else that is for information.
+        """
+        asked = f">= {100 * at_least:.0f} %"
         if len(self.samples) < _FEWEST:
-            return information(name, f"not measured ({self._said or f'{len(self.samples)} samples only'})")
+            reason = f"not measured ({self._said or f'{len(self.samples)} samples only'})"
+            return Figure(name, asked, reason, ok=False) if needed else information(name, reason)
         busy = statistics.fmean(self.samples) / 100
         measured = f"{100 * busy:.1f} % (of {len(self.samples) * _EVERY_S:.0f} s)"
-        return Figure(name, f">= {100 * at_least:.0f} %", measured, ok=busy >= at_least)
+        return Figure(name, asked, measured, ok=busy >= at_least)
 
     def _sample(self) -> None:
         begun = time.monotonic()

@@ -4,7 +4,7 @@
 
 REQUEST is a JSON object: `device`, `quick`, `parts` and `people` (lists or null), `folder` (for weights and videos),
 `first` (the number of the first step). What it finds goes to stdout, one JSON object a line: `skipped` (why nothing can
-be measured), `step` with its `name` and `of` how many, `figure`, `error`.
+be measured), `step` with its `name` and `of` how many, `figure`, `error`, and `done` behind the last step.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from benchmarks.gpu.scale import Scale
 
+_OURS = ("benchmarks", "common", "stages", "workflows", "tests")  # the repository's own packages
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures; returns 1 if a step fails, after which nothing else is tried."""
@@ -34,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         import benchmarks.gpu.measure  # noqa: F401 - all that is needed, before anything is done
         from benchmarks.gpu.scale import FULL, QUICK
-    except (ImportError, OSError) as error:  # a package that is missing, or a library of CUDA that does not fit
+    except ImportError as error:  # a package that is missing; a fault of our own code is none
+        if error.name is None or error.name.partition(".")[0] in _OURS:
+            raise
         _emit(skipped=f"{type(error).__name__}: {error}; run `make setup GPU=1`")
         return 0
     scale = QUICK if request["quick"] else FULL
@@ -69,11 +73,15 @@ def run(device: torch.device, scale: Scale, folder: Path, *, first: int = 0) -> 
         say(f"[{number + 1} of {len(every)}] {step.name}")
         for figure in step.measure(bench):
             _emit(figure=asdict(figure))
+    _emit(done=True)
 
 
 def _usable(name: str) -> tuple[str, torch.device | None]:
     """The device; or why nothing can be measured here, and None."""
-    import torch
+    try:
+        import torch
+    except OSError as error:  # a library of CUDA that does not fit
+        return f"{type(error).__name__}: {error}; run `make setup GPU=1`", None
 
     from common.errors import ModelUnavailable
     from common.models.devices import resolve

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import frame_rates
-from benchmarks.frame_rates import figures, kept, shared_ids, shown
+from benchmarks.frame_rates import figures, ids_of_nobody, in_original, kept, shared_ids, shown
 from common.artifacts import landmarks as landmarks_artifact
 from common.errors import ModelUnavailable
 from common.media.decode import Frame, frames
@@ -37,8 +37,26 @@ def test_an_id_that_passes_from_one_person_to_another_is_seen():
     x = np.where(np.arange(10) < 7, WALK[::2], 900.0)
     people = kept(ORIGINAL, tracks((5, range(10), x, 700.0)), EVERY_SECOND)
     assert shared_ids(people) == {5}
-    (row,) = figures("a copy", people)
+    row, nobody = figures("a copy", people, set())
     assert not row.ok
+    assert nobody.ok
+
+
+def test_whoever_is_nobody_of_the_original_is_counted_where_the_original_knows():
+    ghost, late = (9, range(3), np.full(3, 5000.0), 500.0), (8, range(10, 12), np.full(2, 5000.0), 500.0)
+    copy = tracks((5, range(10), WALK[::2], 900.0), (6, range(10), np.full(10, 900.0), 500.0), ghost, late)
+    source = np.arange(0, 24, 2)
+    people = kept(ORIGINAL, copy, source)
+    assert ids_of_nobody(copy, source, people, frames=20) == {9}
+    assert ids_of_nobody(copy, source, people, frames=24) == {8, 9}
+    _, row = figures("a copy", people, {9})
+    assert (row.asked, row.measured, row.ok) == ("0", "1", False)
+
+
+def test_an_original_with_other_people_than_the_camera_shows_is_no_measure():
+    assert [row.ok for people in (2, 3, 4) for row in in_original("multi/cam01", people)] == [False, True, False]
+    assert [row.ok for people in (1, 2) for row in in_original("multi/cam03", people)] == [False, True]
+    assert in_original("another/cam", 5) == []
 
 
 def test_times_say_which_frame_is_shown():
@@ -90,9 +108,11 @@ def original(follow):
 @pytest.mark.models
 @pytest.mark.parametrize("times", COPIES.values(), ids=COPIES.keys())
 def test_both_people_are_found_at_any_rate_as_at_60_per_second(times, follow, original):
-    people = kept(original, follow(times), np.array([frame for frame, _ in times]))
+    found, source = follow(times), np.array([frame for frame, _ in times])
+    people = kept(original, found, source)
     assert len(people) == 2
     assert [len(person.ids) for person in people] == [1, 1], people
     assert shared_ids(people) == set()
+    assert ids_of_nobody(found, source, people, frames=60) == set()
     worst = min(person.found / person.asked for person in people)
     assert worst >= frame_rates.SHARE, f"found in {worst:.0%} of the frames"

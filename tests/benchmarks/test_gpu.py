@@ -6,6 +6,7 @@ import functools
 import importlib.metadata
 import importlib.util
 import json
+import sys
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ from torch._dynamo.exc import BackendCompilerFailed
 
 from benchmarks.figures import Figure, information
 from benchmarks.gpu import __main__ as command
-from benchmarks.gpu import clip, end_to_end, isolated, loops, speed, watch, worker
+from benchmarks.gpu import clip, end_to_end, isolated, loops, masks, speed, watch, worker
 from benchmarks.gpu.masks import masks_of_transformers, same_on_cpu
 from benchmarks.gpu.measure import steps
 from benchmarks.gpu.parts import PARTS
@@ -32,7 +33,7 @@ from tests import tiny_models
 HEIGHT, WIDTH = 90, 160
 CPU = torch.device("cpu")
 SMALL = Scale(
-    frames=10, timed=6, people=(2,), rivals=2, runs=1, lengths=(3, 6), compared=4, height=HEIGHT, width=WIDTH,
+    frames=10, timed=15, people=(2,), rivals=2, runs=1, lengths=(3, 6), compared=4, height=HEIGHT, width=WIDTH,
     detector=tiny_models.grounding_dino, tracker=tiny_models.save_sam2_video,
 )  # fmt: skip
 
@@ -82,6 +83,17 @@ def test_why_nothing_can_be_measured_is_one_line(capsys, monkeypatch, pretended)
     assert capsys.readouterr().out == "SKIPPED: no CUDA GPU\n"
 
 
+def test_a_gpu_that_is_lost_in_between_is_a_failure(capsys, monkeypatch, pretended, tmp_path):
+    steps = [["a"], ["b", "lose the GPU"], ["c"]]
+    monkeypatch.setattr(isolated, "figures", lambda request: pretended({"steps": steps, "folder": str(tmp_path)}))
+    file = tmp_path / "figures.json"
+    assert command.main(["--json", str(file)]) == 1
+    table = capsys.readouterr().out.partition("\n\n")[2]
+    assert [line.split(" | ")[0].strip() for line in table.splitlines()] == ["figure", "a", "b", "step 1", "rest"]
+    rest = {"name": "rest", "asked": "to be measured", "measured": "skipped: no CUDA GPU", "ok": False}
+    assert json.loads(file.read_text())[-1] == rest
+
+
 def test_a_package_that_is_missing_is_named_in_one_line(capsys, monkeypatch):
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "av" else found(name))
@@ -94,6 +106,36 @@ def test_another_transformers_is_no_reason_to_fail_but_to_say_which_is_needed(ca
     assert worker.main([json.dumps({"device": "cuda"})]) == 0
     said = json.loads(capsys.readouterr().out)["skipped"]
     assert said.startswith(f"needs transformers {TRANSFORMERS}, found 5.17.0")
+
+
+@pytest.mark.parametrize(
+    ("module", "named"), [("benchmarks.gpu.measure", None), ("stages.segment", None), ("jinja2", "jinja2"), ("x", None)]
+)
+def test_only_packages_of_others_may_be_missing(capsys, monkeypatch, module, named):
+    def usable(name):
+        raise ModuleNotFoundError(f"No module named {module!r}", name=None if module == "x" else module)
+
+    monkeypatch.setattr(worker, "_usable", usable)
+    if named is None:
+        with pytest.raises(ModuleNotFoundError):
+            worker.main([json.dumps({"device": "cuda"})])
+    else:
+        assert worker.main([json.dumps({"device": "cuda"})]) == 0
+        assert f"No module named '{named}'" in json.loads(capsys.readouterr().out)["skipped"]
+
+
+def test_only_torch_may_fail_to_load_its_libraries(capsys, monkeypatch):
+    def unreadable(*arguments):
+        raise OSError("libcudart.so.13: cannot open shared object file")
+
+    monkeypatch.setattr(importlib.metadata, "version", unreadable)
+    with pytest.raises(OSError, match="libcudart"):
+        worker.main([json.dumps({"device": "cuda"})])
+    finder = SimpleNamespace(find_spec=unreadable)
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setattr(sys, "meta_path", [finder])
+    assert worker.main([json.dumps({"device": "cuda"})]) == 0
+    assert json.loads(capsys.readouterr().out)["skipped"].startswith("OSError: libcudart.so.13")
 
 
 def test_each_figure_is_printed_and_saved_before_the_next_one_is_measured(capsys, monkeypatch, tmp_path):
@@ -138,6 +180,15 @@ def test_a_step_that_fails_is_a_figure_that_falls_short_and_the_others_are_measu
 
 def test_without_its_preparations_nothing_is_tried(pretended):
     (figure,) = pretended({"steps": [["crash"], ["a"]]})
+    assert not figure.ok
+
+
+def test_who_leaves_early_with_status_0_has_failed(pretended):
+    figures = list(pretended({"steps": [["a"], ["b", "leave", "c"], ["d", "leave"]]}))
+    assert [(figure.name, figure.measured) for figure in figures if not figure.ok] == [
+        ("step 1", "failed: ended with status 0"), ("step 2", "failed: ended with status 0"),
+    ]  # fmt: skip
+    (figure,) = pretended({"steps": [["leave"], ["a"]]})
     assert not figure.ok
 
 
@@ -254,12 +305,21 @@ def test_masks_that_show_nobody_are_not_right_because_they_are_equal(tmp_path, m
         return tiny_models.sam2_video(presence=-1e6).save_pretrained(folder) or folder
 
     bench = Bench(CPU, replace(SMALL, tracker=hidden, compared=2), tmp_path)
-    figure, _ = masks_of_transformers(bench)
+    figure, people, _ = masks_of_transformers(bench)
     assert figure.measured == "100.000 % (0% to 0% of a frame are people's)"
+    assert people.measured == "there are none"
     assert not figure.ok
     monkeypatch.setattr(tiny_models, "save_sam2_video", hidden)
-    (figure,) = same_on_cpu(bench)
+    figure, _ = same_on_cpu(bench)
     assert not figure.ok
+
+
+def test_pixels_of_people_are_compared_without_the_background():
+    mine, other = torch.zeros(10, 10, dtype=torch.int16), torch.zeros(10, 10, dtype=torch.int16)
+    mine[:2], other[1:3], other[9, 9] = 1, 1, 2  # one row of three is shared
+    agreement = masks._agreement(mine, other)
+    assert (agreement.equal, agreement.inside) == pytest.approx((0.79, 0.21))
+    assert masks._of_people([agreement, agreement]).measured == "32.258 % (of 62)"
 
 
 def test_a_video_without_all_of_its_people_has_no_speed(bench):
@@ -391,8 +451,8 @@ class Nvml:
     [
         ([100, 90] * 10, "12-ab", "95.0 % (of 2 s)", True),
         ([89] * 20, "12-ab", "89.0 % (of 2 s)", False),
-        ([100] * 9, "12-ab", "not measured (NVML: nvmlDeviceGetUtilizationRates: Not Supported)", True),
-        ([100] * 20, "no", "not measured (NVML: nvmlDeviceGetHandleByUUID: Not Found)", True),
+        ([100] * 9, "12-ab", "not measured (NVML: nvmlDeviceGetUtilizationRates: Not Supported)", False),
+        ([100] * 20, "no", "not measured (NVML: nvmlDeviceGetHandleByUUID: Not Found)", False),
     ],
 )
 def test_the_gpu_is_watched_by_its_uuid(monkeypatch, busy, uuid, measured, ok):
@@ -405,8 +465,8 @@ def test_the_gpu_is_watched_by_its_uuid(monkeypatch, busy, uuid, measured, ok):
         if seen._thread.is_alive():
             seen._thread.join(10)  # until it has nothing more to read
     monkeypatch.setattr(watch, "_EVERY_S", 0.1)
-    figure = seen.figure("busy", at_least=0.9)
-    assert (figure.measured, figure.ok) == (measured, ok)
+    figure = seen.figure("busy", at_least=0.9, needed=True)
+    assert (figure.asked, figure.measured, figure.ok) == (">= 90 %", measured, ok)
 
 
 def test_what_was_before_is_not_counted_as_idle(monkeypatch):
@@ -430,7 +490,9 @@ def test_without_the_drivers_library_that_is_said(monkeypatch):
     with Watch(torch.device("cuda")) as seen:
         pass
     said = "not measured (NVML: libnvidia-ml.so.1: cannot open shared object file)"
-    assert seen.figure("busy", at_least=0.9) == information("busy", said)
+    assert seen.figure("busy", at_least=0.9, needed=False) == information("busy", said)
+    assert seen.figure("busy", at_least=0.9, needed=True) == Figure("busy", ">= 90 %", said, ok=False)
+    assert (FULL.watched, QUICK.watched) == (True, False)
 
 
 def test_the_tracker_that_is_certain_answers_the_boxes_that_it_was_given(tracker):

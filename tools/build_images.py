@@ -23,9 +23,11 @@ sys.path.insert(0, str(ROOT))
 
 from tools.lock_requirements import FLAVOURS, FOLDER, images, module_of  # noqa: E402 - a script of the checkout, not installed
 from workflows.argo_parameters import project_version as default_tag  # noqa: E402
-from workflows.parameters import IMAGE_PREFIX  # noqa: E402
+from workflows.parameters import GPU_SUFFIX, IMAGE_PREFIX  # noqa: E402
 
 DOCKERFILE = Path("docker/Dockerfile")
+SUFFIXES = {"cpu": "", "gpu": GPU_SUFFIX}
+"""What the name of an image, or of the .sif made of it, ends with."""
 CONTENT = "ghost.content"
 """Label of what an image was built from: equal digests need no second build."""
 
@@ -64,7 +66,7 @@ def default_base() -> str:
 
 def image_name(image: str, *, tag: str, flavour: str = "cpu") -> str:
     """`ghost-sync:0.1.0`; for a GPU `ghost-segment:0.1.0-gpu`."""
-    return f"{IMAGE_PREFIX}{image}:{tag}" + ("" if flavour == "cpu" else f"-{flavour}")
+    return f"{IMAGE_PREFIX}{image}:{tag}{SUFFIXES[flavour]}"
 
 
 def content_of(image: str, *, flavour: str, base: str) -> str:

@@ -24,7 +24,7 @@ import click
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools.build_images import default_tag, image_name  # noqa: E402 - a script of the checkout, not installed
+from tools.build_images import SUFFIXES, default_tag, image_name  # noqa: E402 - a script of the checkout, not installed
 from tools.lock_requirements import FLAVOURS, images  # noqa: E402
 from workflows.parameters import IMAGE_PREFIX  # noqa: E402
 
@@ -34,7 +34,7 @@ DEFINITION = ROOT / "apptainer" / "ghost.def"
 
 def sif_name(image: str, flavour: str = "cpu") -> str:
     """`ghost-sync.sif`; for a GPU `ghost-segment-gpu.sif`: as the SLURM driver looks for them."""
-    return f"{IMAGE_PREFIX}{image}{'' if flavour == 'cpu' else f'-{flavour}'}.sif"
+    return f"{IMAGE_PREFIX}{image}{SUFFIXES[flavour]}.sif"
 
 
 def save(image: str, folder: Path) -> None:

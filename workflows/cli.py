@@ -185,12 +185,13 @@ def _stages(vis: bool, options: Mapping[str, Any]) -> tuple[Stage, ...]:
 
 def _check_device(stages: Sequence[Stage], options: Mapping[str, Any]) -> None:
     """Raises UsageError for a device that no backend of the run could use. If one could, the others stay on the CPU."""
+    from workflows.machine import made_for_gpu
+
     device = options.get("device", "auto")
-    on_gpu = {stage: pipeline.gpu_backends(stage) for stage in stages}
-    chosen = {stage: getattr(stage.make_options(stage_options(stage, options)), "backend", None) for stage in stages}
-    if device in ("auto", "cpu") or any(chosen[stage] in on_gpu[stage] for stage in stages):
+    if device in ("auto", "cpu") or any(made_for_gpu(stage, options) for stage in stages):
         return
-    others = ", ".join(f"--{stage.name}-backend {'|'.join(backends)}" for stage, backends in on_gpu.items() if backends)
+    backends = {stage.name: pipeline.gpu_backends(stage) for stage in stages}
+    others = ", ".join(f"--{name}-backend {'|'.join(on_gpu)}" for name, on_gpu in backends.items() if on_gpu)
     raise UsageError(f"--device {device}: the chosen backends run on the CPU only. Others are: {others}.")
 
 

@@ -71,7 +71,7 @@ class LocalRun:
         """
         request = self.request
         on_gpu = [stage for stage in request.stages if gpus_of(stage, request.options, request.gpus)]
-        for stages in (on_gpu, request.stages) if on_gpu else (request.stages,):
+        for stages in (on_gpu, request.stages):
             for scene in list(self._scenes.values()):
                 self._start_in(scene, stages)
                 if len(self._processes) >= request.jobs:

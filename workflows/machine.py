@@ -29,9 +29,12 @@ def memory_gib() -> float:
 
 def unit_memory_gib(stage: Stage, options: Mapping[str, Any]) -> float:
     """Memory that one unit of a stage declares to need with these options of a run."""
-    chosen = stage.make_options(stage_options(stage, options))
-    heavy = getattr(chosen, "backend", None) in gpu_backends(stage)
-    return stage.resources.gpu_memory_gib if heavy else stage.resources.memory_gib
+    return stage.resources.gpu_memory_gib if made_for_gpu(stage, options) else stage.resources.memory_gib
+
+
+def made_for_gpu(stage: Stage, options: Mapping[str, Any]) -> bool:
+    """Whether the backend that a stage has with these options of a run is made for a GPU, wherever it is run."""
+    return getattr(stage.make_options(stage_options(stage, options)), "backend", None) in gpu_backends(stage)
 
 
 def default_jobs(
@@ -135,7 +138,7 @@ class GpuPlaces:
     def _place(self, stage: Stage, options: Mapping[str, Any]) -> Place | None:
         chosen = stage.make_options(stage_options(stage, options))
         on_gpu = stage.uses_gpu(chosen)
-        if not on_gpu and getattr(chosen, "backend", None) not in gpu_backends(stage):
+        if not on_gpu and not made_for_gpu(stage, options):
             return Place()
         taken = self._taken.values()
         device = str(getattr(chosen, "device", "auto"))

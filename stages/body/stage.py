@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 BACKENDS = ("embedded", "sam3d-body", "nlf", "fake")
-_ON_CPU = ("embedded", "fake")
+_MADE_FOR_GPU = ("sam3d-body", "nlf")
 GET_SAM3D = (
     "SAM 3D Body runs the official code, which no registry has: git clone github.com/facebookresearch/sam-3d-body, and "
     "name the folder with --sam3d-path"
@@ -86,19 +86,19 @@ def without_effect(options: Options) -> tuple[str, ...]:
 def model_packages(options: Options) -> tuple[str, ...]:
     """Distributions that run a backend's models, beside those that every installation has."""
     elsewhere = options.backend == "sam3d-body" and options.sam3d_python  # which has a torch of its own
-    return ("torch",) if options.backend in ("sam3d-body", "nlf") and not elsewhere else ()
+    return ("torch",) if options.backend in _MADE_FOR_GPU and not elsewhere else ()
 
 
 def uses_gpu(options: Options) -> bool:
     """Whether a unit with these options works on an NVIDIA GPU where there is one."""
-    return options.backend in ("sam3d-body", "nlf") and may_use_cuda(options.device)
+    return options.backend in _MADE_FOR_GPU and may_use_cuda(options.device)
 
 
 def run(workspace: Workspace, options: Options) -> None:
     """Estimates every tracked person's body and publishes one file per person."""
     from stages.body.publish import estimate_video
 
-    if options.backend in _ON_CPU:
+    if options.backend not in _MADE_FOR_GPU:
         note_cpu_only("body", options.backend, options.device)
     estimate_video(workspace, options)
 

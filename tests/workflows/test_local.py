@@ -65,14 +65,19 @@ def _stage(name: str, **more: Any) -> Stage:
     return Stage(name, name, Unit.SCENE, (), (), run=lambda workspace, options: None, options=_Options, **more)
 
 
-def test_units_are_spread_over_the_gpus_and_others_do_not_wait_for_one(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(local, "UnitProcess", _Process)
+def _without_results(monkeypatch: pytest.MonkeyPatch, process: type[_Process]) -> None:
+    """Units neither read nor write: each runs as such a process and is done."""
+    monkeypatch.setattr(local, "UnitProcess", process)
     monkeypatch.setattr(LocalRun, "_settle_without_running", lambda self, scene, unit: False)
     monkeypatch.setattr(LocalRun, "_arguments", lambda self, unit: [])
     monkeypatch.setattr(LocalRun, "_write_log", lambda self, unit, lines: None)
     monkeypatch.setattr(
         LocalRun, "_conclude", lambda self, scene, unit, code, lines: self._settle(scene, unit, State.DONE, 0, "")
     )
+
+
+def test_units_are_spread_over_the_gpus_and_others_do_not_wait_for_one(monkeypatch: pytest.MonkeyPatch):
+    _without_results(monkeypatch, _Process)
     stages = (_stage("plain"), _stage("models", uses_gpu=lambda options: options.backend == "large"))
     scenes = tuple(f"take_{number}" for number in range(5))
     nowhere: Any = None
@@ -98,13 +103,7 @@ def test_a_process_that_ends_gives_way_to_a_unit_for_an_idle_gpu(
     monkeypatch: pytest.MonkeyPatch, gpus: tuple[str, ...]
 ):
     """Whichever scene the unit belongs to; without a GPU results of the first scenes come first."""
-    monkeypatch.setattr(local, "UnitProcess", _Process)
-    monkeypatch.setattr(LocalRun, "_settle_without_running", lambda self, scene, unit: False)
-    monkeypatch.setattr(LocalRun, "_arguments", lambda self, unit: [])
-    monkeypatch.setattr(LocalRun, "_write_log", lambda self, unit, lines: None)
-    monkeypatch.setattr(
-        LocalRun, "_conclude", lambda self, scene, unit, code, lines: self._settle(scene, unit, State.DONE, 0, "")
-    )
+    _without_results(monkeypatch, _Process)
     stages = (_stage("models", uses_gpu=lambda options: options.backend == "large"), _stage("plain"))
     nowhere: Any = None
     run = LocalRun(Request(nowhere, nowhere, {}, stages, ("a", "b"), jobs=1, gpus=gpus))
@@ -125,13 +124,7 @@ def test_a_model_for_gpus_on_the_cpu_starts_with_its_share_of_the_cores(monkeypa
 
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(local, "usable_cores", lambda: 8)
-    monkeypatch.setattr(local, "UnitProcess", Process)
-    monkeypatch.setattr(LocalRun, "_settle_without_running", lambda self, scene, unit: False)
-    monkeypatch.setattr(LocalRun, "_arguments", lambda self, unit: [])
-    monkeypatch.setattr(LocalRun, "_write_log", lambda self, unit, lines: None)
-    monkeypatch.setattr(
-        LocalRun, "_conclude", lambda self, scene, unit, code, lines: self._settle(scene, unit, State.DONE, 0, "")
-    )
+    _without_results(monkeypatch, Process)
     stages = (_stage("plain"), _stage("models", uses_gpu=lambda options: options.backend == "large"))
     nowhere: Any = None
     LocalRun(Request(nowhere, nowhere, {}, stages, ("take",), jobs=2)).run()

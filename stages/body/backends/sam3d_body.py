@@ -8,7 +8,6 @@ by 1.25 itself, which is what the model was trained with; the original's further
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shutil
 from collections import Counter
@@ -150,7 +149,8 @@ class Sam3dBody(FrameBodyModel):
             }
             self._worker = Worker(self._checkout, config, python=self._python)
             about = self._worker.about
-            self.identity = _digest(self._code, *(str(about[name]) for name in ("python", "torch", "dinov3")))
+            parts = [self._code, *(str(about[name]) for name in ("python", "torch", "dinov3"))]
+            self.identity = fingerprint.of_value(parts)
             self.ran_on = RanOn.of(about["device"])  # in what, the checkout's configuration decides
             self.about = {"environment": f"Python {about['python']}, torch {about['torch']}"}
             _LOG.info("models run on %s, in a process of their own", about["device"])
@@ -218,8 +218,4 @@ def _identity(checkout: Path, mapping: Path | None) -> str:
     """A digest of the code that ghost did not bring, and of the map."""
     paths = sorted((checkout / "sam_3d_body").rglob("*.py"))
     code = [f"{path.relative_to(checkout)} {fingerprint.of_file(path)}" for path in paths]
-    return _digest(*code, "" if mapping is None else fingerprint.of_file(mapping))
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return fingerprint.of_value([*code, "" if mapping is None else fingerprint.of_file(mapping)])
